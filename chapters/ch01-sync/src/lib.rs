@@ -1,8 +1,9 @@
 //! One thing at a time.
 //!
-//! The program makes two promises: to say hello every few seconds, and to answer each line. Here it keeps them in turns: it says
-//! what is due, blocks until a line comes, answers it, and starts again. While it is blocked it uses no CPU, and it
-//! can do nothing else either: the first promise is broken as soon as nobody types.
+//! The program makes two promises: to say hello every few seconds, and to answer each line. Here it
+//! keeps them in turns: it says what is due, blocks until a line comes, answers it, and starts
+//! again. While it is blocked it uses no CPU, and it can do nothing else either: the first promise
+//! is broken as soon as nobody types.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +18,8 @@ use fib_timing::{Command, answer, hello, next_point, timed};
 use line_reader::LineReader;
 
 // ANCHOR: run
-/// Says hello every `period` and answers the lines of `input` with `compute`, until the input ends or a line says `exit`.
+/// Says hello every `period` and answers the lines of `input` with `compute`, until the input ends
+/// or a line says `exit`.
 ///
 /// # Errors
 ///
@@ -41,7 +43,8 @@ pub fn run(
 // ANCHOR_END: run
 
 // ANCHOR: hellos
-/// The first promise, as far as it can be kept: says hello if it is due, and returns when the next one is.
+/// The first promise, as far as it can be kept: says hello if it is due, and returns when the next
+/// one is.
 fn hellos(
     output: &mut impl Write,
     start: Instant,
@@ -57,7 +60,8 @@ fn hellos(
 // ANCHOR_END: hellos
 
 // ANCHOR: answers
-/// The second promise: waits for one line and answers it. Breaks when there is nothing more to answer.
+/// The second promise: waits for one line and answers it. Breaks when there is nothing more to
+/// answer.
 fn answers(
     input: &mut LineReader<impl BufRead>,
     output: &mut impl Write,

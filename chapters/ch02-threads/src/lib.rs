@@ -1,8 +1,9 @@
 //! Let the kernel overlap the waiting.
 //!
-//! Each promise gets a thread of its own, and each thread is as simple as a program that has nothing else to do: one sleeps
-//! and says hello, the other blocks for a line and answers it. Nothing in this text says when to switch from one to
-//! the other. The kernel does that, between any two instructions, and so what both of them use needs a lock.
+//! Each promise gets a thread of its own, and each thread is as simple as a program that has
+//! nothing else to do: one sleeps and says hello, the other blocks for a line and answers it.
+//! Nothing in this text says when to switch from one to the other. The kernel does that, between
+//! any two instructions, and so what both of them use needs a lock.
 
 #![forbid(unsafe_code)]
 
@@ -19,9 +20,11 @@ use line_reader::LineReader;
 use threads::{first_to_end, sleep_until};
 
 // ANCHOR: run
-/// Says hello every `period` and answers the lines of `input` with `compute`, until the input ends or a line says `exit`.
+/// Says hello every `period` and answers the lines of `input` with `compute`, until the input ends
+/// or a line says `exit`.
 ///
-/// The other thread may still be blocked when this returns; it ends with the process, or when its own wait does.
+/// The other thread may still be blocked when this returns; it ends with the process, or when its
+/// own wait does.
 ///
 /// # Errors
 ///
@@ -34,7 +37,8 @@ pub fn run(
 ) -> io::Result<()> {
     let start = Instant::now();
     let output = Arc::new(Mutex::new(output));
-    // The first hello is said before there is a second thread: of two threads, either may run first.
+    // The first hello is said before there is a second thread: of two threads, either may run
+    // first.
     say(&output, hello(SystemTime::now()))?;
     let hello_output = Arc::clone(&output);
     first_to_end(
@@ -55,7 +59,8 @@ fn hellos(output: &Mutex<impl Write>, start: Instant, period: Duration) -> io::R
 // ANCHOR_END: hellos
 
 // ANCHOR: answers
-/// The second promise: waits for each line and answers it. Returns when there is nothing more to answer.
+/// The second promise: waits for each line and answers it. Returns when there is nothing more to
+/// answer.
 fn answers(
     mut input: LineReader<impl BufRead>,
     output: &Mutex<impl Write>,

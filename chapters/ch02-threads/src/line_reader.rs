@@ -19,7 +19,8 @@ impl<R: BufRead> LineReader<R> {
     }
 
     // ANCHOR: next_line
-    /// The next line, or `None` at the end of the input. Does not return before there is one of them.
+    /// The next line, or `None` at the end of the input. Does not return before there is one of
+    /// them.
     pub(crate) fn next_line(&mut self) -> io::Result<Option<Line>> {
         while !self.ended {
             if let Some(line) = self.lines.next() {
@@ -44,7 +45,7 @@ impl<R: BufRead> LineReader<R> {
                 self.lines.push(bytes);
                 self.input.consume(read);
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {} // a signal came first: wait again
+            Err(error) if error.kind() == ErrorKind::Interrupted => {} // by a signal: wait again
             Err(error) => return Err(error),
         }
         Ok(())

@@ -7,7 +7,8 @@ use fib_timing::fib;
 
 fn main() -> ExitCode {
     command_line::main("ch02-threads", &[], |options| {
-        // Not `stdin().lock()`, as in chapter 1: a lock that one thread holds cannot be moved to another.
+        // Not `stdin().lock()`, as in chapter 1: a lock that one thread holds cannot be moved to
+        // another.
         ch02_threads::run(BufReader::new(io::stdin()), io::stdout(), options.every, fib)
     })
 }

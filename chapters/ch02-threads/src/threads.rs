@@ -9,8 +9,8 @@ use std::time::Instant;
 // ANCHOR: first_to_end
 /// Runs both on threads of their own, and returns what the first of them to end returns.
 ///
-/// The other one is not stopped, because it cannot be: nothing interrupts a thread that is blocked in a read. It is left alone,
-/// and it ends with the process when `main` returns.
+/// The other one is not stopped, because it cannot be: nothing interrupts a thread that is blocked
+/// in a read. It is left alone, and it ends with the process when `main` returns.
 ///
 /// # Panics
 ///

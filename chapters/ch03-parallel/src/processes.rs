@@ -30,8 +30,8 @@ impl<C: Fn() -> Command> Processes<C> {
     }
 
     // ANCHOR: ask
-    /// Asks a worker for fib(n), and blocks until the answer is there. When the worker dies over it,
-    /// another one is asked, up to [`ASK_MAX`] in all.
+    /// Asks a worker for fib(n), and blocks until the answer is there. When the worker dies over
+    /// it, another one is asked, up to [`ASK_MAX`] in all.
     ///
     /// # Errors
     ///

@@ -27,7 +27,8 @@ impl<'fd, R: AsFd> Input<'fd, R> {
     /// The next line. [`Next::NotYet`] when the deadline comes first.
     pub(crate) fn next_line(&mut self, deadline: Instant) -> io::Result<Next> {
         loop {
-            // Lines that were read already lie here, where the selector cannot see them: look here first.
+            // Lines that were read already lie here, where the selector cannot see them: look here
+            // first.
             let next = self.source.next_line();
             let patience = deadline.saturating_duration_since(Instant::now());
             if next != Next::NotYet || patience.is_zero() {

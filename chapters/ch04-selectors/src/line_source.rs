@@ -1,8 +1,8 @@
 //! Lines from a descriptor that is read only when it is ready.
 //!
 //! One read(2) a readiness. A second one could block, because the kernel promised nothing about it;
-//! and a `BufRead::read_line` would read on until it has a line, and put lines 2 and 3 into a buffer
-//! that the kernel, and therefore poll(2), knows nothing about.
+//! and a `BufRead::read_line` would read on until it has a line, and put lines 2 and 3 into a
+//! buffer that the kernel, and therefore poll(2), knows nothing about.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

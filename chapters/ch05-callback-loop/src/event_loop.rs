@@ -147,8 +147,8 @@ impl EventLoop {
     /// Prepares a callback that another thread may have called, once, with a value of its own.
     ///
     /// The callback stays here, so it may hold what must not leave this thread (an `Rc`). What goes
-    /// to the other thread is the [`RemoteCall`]. If that is dropped without being called, the callback
-    /// is given `None`, so that nobody waits for ever for a thread that panicked.
+    /// to the other thread is the [`RemoteCall`]. If that is dropped without being called, the
+    /// callback is given `None`, so that nobody waits for ever for a thread that panicked.
     pub fn call_soon_threadsafe<T: Send + 'static>(
         &self,
         callback: impl FnOnce(&EventLoop, Option<T>) + 'static,
@@ -192,8 +192,9 @@ impl EventLoop {
     ///
     /// # Panics
     ///
-    /// When a callback panics: the panic leaves through here. That callback is gone, all others are still
-    /// there, in their order, and the loop can be run again. Also when the loop is running already.
+    /// When a callback panics: the panic leaves through here. That callback is gone, all others are
+    /// still there, in their order, and the loop can be run again. Also when the loop is running
+    /// already.
     pub fn run_forever(&self) -> io::Result<()> {
         assert!(!self.running.replace(true), "this event loop is running already");
         let _running = NotRunningAnyMore(&self.running);

@@ -31,7 +31,8 @@ pub const PENDING_MAX: usize = 1024;
 ///
 /// # Errors
 ///
-/// Those of [`run`](crate::run); where the system refuses another thread; and when `compute` panics.
+/// Those of [`run`](crate::run); where the system refuses another thread; and when `compute`
+/// panics.
 pub fn run_offloaded(
     input: impl AsFd + 'static,
     output: impl Write + 'static,

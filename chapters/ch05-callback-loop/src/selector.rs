@@ -2,8 +2,8 @@
 //!
 //! It holds interests, each a descriptor and a key, and [`Selector::select`] blocks until one of
 //! the descriptors is ready to be read, or the time is over. It is poll(2), the portable one of the
-//! three that Linux has: select(2) and poll(2) call a regular file always ready, epoll(7) refuses it,
-//! and `< numbers.txt` should work.
+//! three that Linux has: select(2) and poll(2) call a regular file always ready, epoll(7) refuses
+//! it, and `< numbers.txt` should work.
 //!
 //! What select returns is **readiness**: a read would not block now. It is not data, and it may be
 //! outdated. As long as the condition holds it is reported again (level-triggered).

@@ -1,4 +1,5 @@
-//! How every main program is started and how it ends: its options, its one line of advice, its exit status.
+//! How every main program is started and how it ends: its options, its one line of advice, its exit
+//! status.
 //!
 //! The rules are the same in all chapters, and they are not the lesson. A `main` reads
 //!
@@ -25,10 +26,11 @@ pub use options::{EVERY_MAX, EVERY_MIN, Extra, Options, UsageError, WORKERS_MAX,
 /// The exit status of a program that was started with options it does not know.
 const USAGE: u8 = 2;
 
-/// Reads the options, calls `program`, and turns what it returns into an exit status: 0 when all went well, 1 after an I/O
-/// error, 2 when the options are wrong.
+/// Reads the options, calls `program`, and turns what it returns into an exit status: 0 when all
+/// went well, 1 after an I/O error, 2 when the options are wrong.
 ///
-/// A reader of our output that went away (`… | head -1`) is no failure: a program ends quietly then, with status 0.
+/// A reader of our output that went away (`… | head -1`) is no failure: a program ends quietly
+/// then, with status 0.
 pub fn main(
     name: &str,
     extras: &[Extra],
@@ -67,7 +69,8 @@ fn exit_code(name: &str, result: io::Result<()>) -> ExitCode {
     }
 }
 
-/// Writes to standard error, where a failure to write cannot be reported anywhere and `eprintln!` would panic.
+/// Writes to standard error, where a failure to write cannot be reported anywhere and `eprintln!`
+/// would panic.
 pub fn complain(text: &str) {
     let _ = print(io::stderr(), text);
 }

@@ -26,7 +26,8 @@ pub enum Extra {
     Offload,
     /// `--pool rayon|process`: which kind of worker computes the answers.
     Pool,
-    /// `--worker`: be a worker process. Only the program itself uses it, so the help does not list it.
+    /// `--worker`: be a worker process. Only the program itself uses it, so the help does not list
+    /// it.
     Worker,
 }
 
@@ -45,7 +46,8 @@ pub struct Options {
     pub worker: bool,
 }
 
-/// Two, or the number of cores where that is more: with one worker nothing would be computed beside anything.
+/// Two, or the number of cores where that is more: with one worker nothing would be computed beside
+/// anything.
 pub fn default_workers() -> NonZero<usize> {
     const TWO: NonZero<usize> = NonZero::new(2).expect("two is not zero");
     std::thread::available_parallelism().map_or(TWO, |cores| cores.max(TWO))
@@ -108,8 +110,8 @@ impl Options {
 }
 
 fn period(value: &OsString) -> Result<Duration, UsageError> {
-    // The range is asked before the conversion: Duration::from_secs_f64 panics on what is negative, huge or no number.
-    // `contains` is false for NaN.
+    // The range is asked before the conversion: Duration::from_secs_f64 panics on what is negative,
+    // huge or no number. `contains` is false for NaN.
     read::<f64>(value)
         .filter(|seconds| (EVERY_MIN..=EVERY_MAX).contains(seconds))
         .map(Duration::from_secs_f64)

@@ -16,14 +16,15 @@ pub enum Command {
 }
 
 impl Command {
-    /// Reads a line as a command. White space around it does not count, so that the CRLF of another platform is no error.
+    /// Reads a line as a command. White space around it does not count, so that the CRLF of another
+    /// platform is no error.
     ///
     /// A number is a run of the digits 0 to 9, with a `+` before it if one likes: `7`, `+7`, `007`.
     ///
     /// # Errors
     ///
-    /// [`BadLine`] for everything else: `-1`, `3.0`, `1_000`, `0x10`, a number above [`FIB_MAX`], bytes that are not UTF-8, a
-    /// line that was too long.
+    /// [`BadLine`] for everything else: `-1`, `3.0`, `1_000`, `0x10`, a number above [`FIB_MAX`],
+    /// bytes that are not UTF-8, a line that was too long.
     pub fn parse(line: &Line) -> Result<Command, BadLine> {
         let Line::Whole(bytes) = line else { return Err(BadLine::TooLong) };
         let text = String::from_utf8_lossy(bytes);
@@ -36,16 +37,18 @@ impl Command {
     }
 }
 
-/// `u32::from_str` takes exactly the spellings we want, and no others: it is tried below, one by one.
+/// `u32::from_str` takes exactly the spellings we want, and no others: it is tried below, one by
+/// one.
 fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|n| *n <= FIB_MAX)
 }
 
-/// A line that is no command. Its text is the line the program prints, since a mistake is part of the dialogue.
+/// A line that is no command. Its text is the line the program prints, since a mistake is part of
+/// the dialogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadLine {
-    /// Not a whole number from 0 to [`FIB_MAX`]. What was typed, without the white space around it; where it was not UTF-8,
-    /// with U+FFFD for each byte that did not fit.
+    /// Not a whole number from 0 to [`FIB_MAX`]. What was typed, without the white space around it;
+    /// where it was not UTF-8, with U+FFFD for each byte that did not fit.
     NotANumber(String),
     /// More than [`LINE_MAX`] bytes before the newline. The bytes are not kept.
     TooLong,

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// The first point of the grid `start`, `start + period`, `start + 2·period`, … that lies after `now`.
+/// The first point of the grid `start`, `start + period`, `start + 2·period`, … that lies after
+/// `now`.
 ///
-/// A program that adds `period` to the time at which it woke up drifts by its own lateness; one that adds it to the last
-/// point fires a burst after a stall. This does neither: after a stall the points that went by are skipped.
+/// A program that adds `period` to the time at which it woke up drifts by its own lateness; one
+/// that adds it to the last point fires a burst after a stall. This does neither: after a stall the
+/// points that went by are skipped.
 ///
 /// # Panics
 ///

@@ -1,14 +1,16 @@
-//! What every chapter shares and no chapter is about: the work, the words, and two pieces of arithmetic.
+//! What every chapter shares and no chapter is about: the work, the words, and two pieces of
+//! arithmetic.
 //!
-//! One small program is written again in every chapter. It prints a hello every few seconds, and it answers each number it
-//! is given with a Fibonacci number. This crate holds the parts that do not depend on how the program waits:
+//! One small program is written again in every chapter. It prints a hello every few seconds, and it
+//! answers each number it is given with a Fibonacci number. This crate holds the parts that do not
+//! depend on how the program waits:
 //!
 //! - [`fib`], the CPU work, and [`timed`], which says how long it took;
 //! - [`Command`], one line of input, and [`hello`] and [`answer`], two lines of output;
 //! - [`Lines`], which cuts bytes into lines, and [`next_point`], which keeps a timer on its grid.
 //!
-//! Nothing here reads, writes, sleeps or starts a thread. Only [`timed`] looks at a clock; everything else that depends on
-//! time is given the time.
+//! Nothing here reads, writes, sleeps or starts a thread. Only [`timed`] looks at a clock;
+//! everything else that depends on time is given the time.
 
 #![forbid(unsafe_code)]
 
@@ -24,22 +26,24 @@ pub use lines::{LINE_MAX, Line, Lines};
 
 /// The largest n that is answered: fib(93) is the last Fibonacci number that fits 64 bits.
 ///
-/// It is legal, and it does not end: adding 1 to n multiplies the time by 1.6, so that fib(93) would take some thousand
-/// years.
+/// It is legal, and it does not end: adding 1 to n multiplies the time by 1.6, so that fib(93)
+/// would take some thousand years.
 pub const FIB_MAX: u32 = 93;
 
-/// How long `exit` waits for answers that are still being computed, where they are computed beside the loop.
+/// How long `exit` waits for answers that are still being computed, where they are computed beside
+/// the loop.
 pub const EXIT_GRACE: Duration = Duration::from_millis(500);
 
 /// The n-th Fibonacci number, with fib(0) = 0 and fib(1) = 1, computed the slow way.
 ///
-/// This is the CPU work of every chapter. It calls itself 2·fib(n+1) − 1 times and is never made clever: what the chapters
-/// need is a function that keeps a core busy for as long as one likes. `inline(never)` keeps the cost the same
-/// wherever it is called from.
+/// This is the CPU work of every chapter. It calls itself 2·fib(n+1) − 1 times and is never made
+/// clever: what the chapters need is a function that keeps a core busy for as long as one likes.
+/// `inline(never)` keeps the cost the same wherever it is called from.
 ///
 /// # Panics
 ///
-/// In a debug build, when the result does not fit 64 bits (n > [`FIB_MAX`]); that takes longer than anybody waits.
+/// In a debug build, when the result does not fit 64 bits (n > [`FIB_MAX`]); that takes longer than
+/// anybody waits.
 #[inline(never)]
 pub fn fib(n: u32) -> u64 {
     if n < 2 { u64::from(n) } else { fib(n - 1) + fib(n - 2) }

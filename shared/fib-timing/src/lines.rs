@@ -1,8 +1,9 @@
 //! Bytes in, lines out.
 //!
-//! A read returns bytes, and a newline may lie anywhere in them: half a line, three lines, two and a half. [`Lines`]
-//! keeps what has come and gives out whole lines. It holds at most [`LINE_MAX`] bytes of an unfinished line beside the bytes of
-//! the last push, however long the sender goes on without a newline, and it looks at each byte once.
+//! A read returns bytes, and a newline may lie anywhere in them: half a line, three lines, two and
+//! a half. [`Lines`] keeps what has come and gives out whole lines. It holds at most [`LINE_MAX`]
+//! bytes of an unfinished line beside the bytes of the last push, however long the sender goes on
+//! without a newline, and it looks at each byte once.
 
 use std::collections::VecDeque;
 
@@ -62,7 +63,8 @@ impl Lines {
         }
     }
 
-    /// The input is at its end. A last line without a newline is a line; no bytes after the last newline are none.
+    /// The input is at its end. A last line without a newline is a line; no bytes after the last
+    /// newline are none.
     pub fn end(&mut self) {
         if self.too_long || !self.partial.is_empty() {
             self.finish();
@@ -85,7 +87,8 @@ impl Lines {
     }
 }
 
-/// The whole lines that have come and were not yet taken. `None` means "not yet": after the next push there may be more.
+/// The whole lines that have come and were not yet taken. `None` means "not yet": after the next
+/// push there may be more.
 impl Iterator for Lines {
     type Item = Line;
 

@@ -1,0 +1,53 @@
+//! What callbacks on one thread can promise, and what they cannot.
+#![cfg(unix)]
+
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use lab::inside::{Gate, Output, Running};
+
+fn run(input: File, output: Output, period: Duration, gate: Gate) -> io::Result<()> {
+    ch05_callback_loop::run(input, output, period, move |n| gate.compute(n))
+}
+
+lab::behaviours!(run:
+    b1_hello_at_once,
+    b2_right_answers,
+    b3_hello_while_the_input_is_silent,
+    b3b_hello_while_half_a_line_is_pending,
+    b4_missed_one_thread_does_both,
+    b5_pasted_lines_in_order,
+    b7_bad_input_is_reported,
+    b8_the_end_of_the_input,
+    b9_exit,
+    b10_a_regular_file,
+    b13_no_burst_after_a_stall,
+    b15_b16_missed_the_answers_come_one_at_a_time,
+    closed_output_ends_the_program,
+);
+
+#[test]
+fn an_input_that_cannot_be_read_is_an_error() {
+    let folder = File::open(env!("CARGO_MANIFEST_DIR")).expect("it exists");
+    let result = ch05_callback_loop::run(folder, io::sink(), Duration::from_secs(1), u64::from);
+    assert_eq!(result.map_err(|error| error.kind()), Err(io::ErrorKind::IsADirectory));
+}
+
+/// A hello that falls due during an answer is said before the next answer, not one answer later.
+#[test]
+fn a_hello_that_is_due_goes_before_the_next_line() {
+    let mut running = Running::start(run);
+    running.write("40\n1\n2\n");
+    running.gate.wait_started(40);
+    let due = running.hellos(1)[0].at + lab::inside::PERIOD * 2;
+    while std::time::Instant::now() < due {
+        std::thread::yield_now(); // the passing of two points of the grid is what is waited for
+    }
+    running.gate.open_all();
+    let order: Vec<bool> = (0..3).map(|_| running.line().is_hello()).collect();
+    assert_eq!(order, [false, true, false], "the answer, the late hello, the next answer");
+    running.close();
+    let (outcome, _) = running.end();
+    outcome.expect("the program ends without an error");
+}

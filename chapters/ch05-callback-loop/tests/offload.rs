@@ -1,0 +1,74 @@
+//! The same behaviours with the answers computed beside the loop: B4, B15 and B16 turn ✓.
+#![cfg(unix)]
+
+use std::fs::File;
+use std::io;
+use std::num::NonZero;
+use std::time::Duration;
+
+use ch05_callback_loop::PENDING_MAX;
+use lab::inside::{Gate, Output, Running, SLOW};
+
+const TWO: NonZero<usize> = NonZero::new(2).expect("two is not zero");
+
+fn run(input: File, output: Output, period: Duration, gate: Gate) -> io::Result<()> {
+    ch05_callback_loop::run_offloaded(input, output, period, move |n| gate.compute(n), TWO)
+}
+
+lab::behaviours!(run:
+    b1_hello_at_once,
+    b2_right_answers,
+    b3_hello_while_the_input_is_silent,
+    b3b_hello_while_half_a_line_is_pending,
+    b4_hello_during_a_long_fib,
+    b5_pasted_lines_in_any_order,
+    b7_bad_input_is_reported,
+    b8_the_end_of_the_input,
+    b9_exit,
+    b10_a_regular_file,
+    b13_no_burst_after_a_stall,
+    b15_with_two_workers,
+    b16_exit_during_a_slow_fib,
+    closed_output_ends_the_program,
+    a_fast_writer_has_to_wait,
+);
+
+#[test]
+fn answers_are_said_by_the_loop_s_thread_and_computed_by_another() {
+    let mut running = Running::start(run);
+    let hello = running.line();
+    running.write("40\n");
+    let computes = running.gate.wait_started(SLOW);
+    assert_ne!(computes, hello.thread);
+    running.gate.open_all();
+    let answer = running.expect_answer(SLOW, u64::from(SLOW));
+    assert_eq!(answer.thread, hello.thread);
+    running.close();
+    running.expect_end();
+}
+
+#[test]
+fn no_more_than_the_limit_are_open_and_all_are_answered() {
+    let mut running = Running::start(run);
+    running.write(&format!("{SLOW}\n").repeat(PENDING_MAX + 100));
+    running.gate.wait_started(SLOW);
+    running.close();
+    running.gate.open_all();
+    for _ in 0..PENDING_MAX + 100 {
+        running.expect_answer(SLOW, u64::from(SLOW));
+    }
+    running.expect_end();
+}
+
+#[test]
+fn a_computation_that_panics_ends_the_program_with_an_error() {
+    fn panics(input: File, output: Output, period: Duration, _: Gate) -> io::Result<()> {
+        let compute = |_| panic!("this computation fails");
+        ch05_callback_loop::run_offloaded(input, output, period, compute, TWO)
+    }
+    let mut running = Running::start(panics);
+    running.write("7\n");
+    let (outcome, _) = running.end();
+    let error = outcome.expect_err("the answer can never come");
+    assert_eq!(error.to_string(), "the thread that computed fib(7) panicked");
+}
