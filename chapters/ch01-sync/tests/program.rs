@@ -1,0 +1,16 @@
+//! The program as a program: its options, its exit status, its manners.
+
+use lab::program::{ends_quietly_when_nobody_reads, refuses_what_it_does_not_know};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ch01-sync");
+
+#[test]
+fn it_refuses_what_it_does_not_know() {
+    refuses_what_it_does_not_know(PROGRAM);
+}
+
+/// It blocks, so it notices at its next write, and for that somebody has to type.
+#[test]
+fn it_ends_quietly_when_nobody_reads_any_more() {
+    ends_quietly_when_nobody_reads(PROGRAM, &[], "1\n");
+}

@@ -1,0 +1,74 @@
+//! What every main program does as a program: its options, its exit status, its manners.
+//!
+//! For a chapter's own tests, which are given the path of its binary by cargo.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Output, Stdio};
+
+fn output(program: &str, arguments: &[&str]) -> Output {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    output.expect("cargo built the program")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("our programs write UTF-8")
+}
+
+/// Options that are wrong: status 2, nothing on standard output, and one line on standard error
+/// that names the program. `--help`: status 0, and a text that names the option.
+///
+/// # Panics
+///
+/// When one of this does not hold.
+pub fn refuses_what_it_does_not_know(program: &str) {
+    for arguments in [
+        &["--every", "nan"][..],
+        &["--every", "inf"],
+        &["--every", "-1"],
+        &["--every", "0"],
+        &["--every", "1e300"],
+        &["--every", "86401"],
+        &["--every"],
+        &["--nonsense"],
+        &["stray"],
+    ] {
+        let output = output(program, arguments);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {complaint}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert_eq!(complaint.lines().count(), 1, "{arguments:?}: {complaint}");
+        assert!(program.contains(complaint.split(':').next().expect("split gives one at least")));
+    }
+    let help = output(program, &["--help"]);
+    assert_eq!((help.status.code(), text(&help.stderr)), (Some(0), ""));
+    assert!(text(&help.stdout).contains("--every SECONDS"), "{help:?}");
+}
+
+/// A reader that goes away after the first line (`| head -1`) ends the program quietly: status 0,
+/// nothing on standard error. `poke` is typed after that; a program that notices by itself needs
+/// nothing typed.
+///
+/// # Panics
+///
+/// When it does not hold.
+pub fn ends_quietly_when_nobody_reads(program: &str, arguments: &[&str], poke: &str) {
+    let mut child: Child = Command::new(program)
+        .args(arguments)
+        .args(["--every", "0.001"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cargo built the program");
+    let mut input = child.stdin.take().expect("it was asked for as a pipe");
+    let mut first = String::new();
+    let output = child.stdout.take().expect("it was asked for as a pipe");
+    BufReader::new(output).read_line(&mut first).expect("our programs write UTF-8");
+    assert!(first.ends_with(" - Hello world!\n"), "{first:?}");
+    input.write_all(poke.as_bytes()).expect("the pipe is empty");
+    let status = child.wait().expect("it is our child"); // with its input still open
+    let mut complaint = String::new();
+    let mut errors = child.stderr.take().expect("it was asked for as a pipe");
+    errors.read_to_string(&mut complaint).expect("our programs write UTF-8");
+    assert_eq!((status.code(), complaint.as_str()), (Some(0), ""));
+}
