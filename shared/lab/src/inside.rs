@@ -27,6 +27,9 @@ pub const PERIOD: Duration = Duration::from_millis(2);
 /// Computations of this n and above wait at the gate; those below it do not.
 pub const SLOW: u32 = 40;
 
+/// An input that is at its end from the start.
+const NULL: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
+
 /// What `run` of a chapter looks like from here. The input is the reading end of a pipe, as a
 /// [`File`], which is both `Read` and `AsFd`.
 pub type Run = fn(input: File, output: Output, period: Duration, gate: Gate) -> io::Result<()>;
@@ -97,9 +100,8 @@ impl Gate {
         let mut state = self.lock();
         state.started.push((n, thread::current().id()));
         self.shared.1.notify_all();
-        state = self.wait_until(state, |state| {
-            n < SLOW || state.all_open || state.open.contains(&n)
-        });
+        state =
+            self.wait_until(state, |state| n < SLOW || state.all_open || state.open.contains(&n));
         drop(state);
         let value = if n < SLOW { fib_timing::fib(n) } else { u64::from(n) };
         self.lock().finished.push(n);
@@ -317,7 +319,7 @@ pub mod shown {
         running.close();
         running.expect_end();
 
-        let mut at_its_end = Running::start_on(run, File::open("/dev/null").expect("it exists"));
+        let mut at_its_end = Running::start_on(run, File::open(NULL).expect("it exists"));
         assert!(at_its_end.line().is_hello());
         at_its_end.expect_end();
     }

@@ -45,8 +45,11 @@ pub fn refuses_what_it_does_not_know(program: &str) {
 }
 
 /// A reader that goes away after the first line (`| head -1`) ends the program quietly: status 0,
-/// nothing on standard error. `poke` is typed after that; a program that notices by itself needs
-/// nothing typed.
+/// nothing on standard error. `poke` is typed after that, again and again; a program that notices
+/// by itself needs nothing typed.
+///
+/// Again and again, because a first write after that may still succeed: while another test of the
+/// same process starts a child, that child holds a copy of every descriptor between fork and exec.
 ///
 /// # Panics
 ///
@@ -65,8 +68,16 @@ pub fn ends_quietly_when_nobody_reads(program: &str, arguments: &[&str], poke: &
     let output = child.stdout.take().expect("it was asked for as a pipe");
     BufReader::new(output).read_line(&mut first).expect("our programs write UTF-8");
     assert!(first.ends_with(" - Hello world!\n"), "{first:?}");
-    input.write_all(poke.as_bytes()).expect("the pipe is empty");
-    let status = child.wait().expect("it is our child"); // with its input still open
+    let status = loop {
+        // It is waited for with its input still open.
+        if poke.is_empty() {
+            break child.wait().expect("it is our child");
+        }
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            break status;
+        }
+        let _ = input.write_all(poke.as_bytes()); // fails where it has ended meanwhile
+    };
     let mut complaint = String::new();
     let mut errors = child.stderr.take().expect("it was asked for as a pipe");
     errors.read_to_string(&mut complaint).expect("our programs write UTF-8");
