@@ -1,0 +1,228 @@
+//! Runs a transcript's program again and compares.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::Mismatch;
+use super::compare::{Group, is_hello, same};
+use super::drive::{PATIENCE, act, start};
+use super::parse::{Step, Text, Transcript};
+use crate::driven::{Driven, Stream, shell_status};
+
+/// Where the book keeps its transcripts.
+const TRANSCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../book/transcripts");
+
+/// Holds every transcript whose name begins with `prefix` and whose command runs the program `exe`,
+/// one after the other. Examples, which a test cannot find, are left to [`hold`] and to the command
+/// `lab transcript --check`.
+///
+/// # Errors
+///
+/// The first [`Mismatch`]; also when there is no such transcript, since a test that holds nothing
+/// holds nothing up.
+pub fn hold_all(prefix: &str, exe: &Path) -> Result<(), Mismatch> {
+    let mut held = 0;
+    for file in files(prefix)? {
+        if Transcript::read(&file)?.command.example.is_none() {
+            hold(&file, exe)?;
+            held += 1;
+        }
+    }
+    match held {
+        0 => Err(whole(
+            Path::new(TRANSCRIPTS),
+            format!("{prefix}*.txt, run with `-p {}`", name_of(exe)),
+            "none".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn files(prefix: &str) -> Result<Vec<PathBuf>, Mismatch> {
+    let folder = Path::new(TRANSCRIPTS);
+    let unreadable =
+        |error: io::Error| whole(folder, "a folder of transcripts".to_owned(), error.to_string());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        if name.to_string_lossy().starts_with(prefix) && name.to_string_lossy().ends_with(".txt") {
+            files.push(folder.join(name));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Holds one transcript against the built program `exe`, which must have the name that the command
+/// runs.
+///
+/// # Errors
+///
+/// A [`Mismatch`] at the first line that does not hold, that has no meaning, or that had not come
+/// after a minute.
+pub fn hold(transcript: &Path, exe: &Path) -> Result<(), Mismatch> {
+    let script = Transcript::read(transcript)?;
+    let wanted = script.command.program();
+    if wanted != name_of(exe) {
+        return Err(whole(
+            transcript,
+            format!("a command that runs {}", name_of(exe)),
+            script.command.typed,
+        ));
+    }
+    let cannot_start =
+        |error: io::Error| whole(transcript, format!("{wanted} to start"), error.to_string());
+    let driven = start(&script.command, exe).map_err(cannot_start)?;
+    let mut holder = Holder {
+        driven,
+        deadline: Instant::now() + PATIENCE,
+        out: 0,
+        err: 0,
+        hellos: Group::default(),
+    };
+    let failed = holder.hold(&script.steps);
+    let left = holder.driven.finish();
+    failed.map_err(|Failed { line, expected, seen }| Mismatch {
+        file: transcript.to_owned(),
+        line,
+        expected,
+        seen,
+    })?;
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(whole(transcript, "nothing to be left behind".to_owned(), left.join(", "))),
+    }
+}
+
+fn name_of(exe: &Path) -> String {
+    exe.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn whole(file: &Path, expected: String, seen: String) -> Mismatch {
+    Mismatch { file: file.to_owned(), line: 0, expected, seen }
+}
+
+struct Failed {
+    line: usize,
+    expected: String,
+    seen: String,
+}
+
+/// A dialogue in progress.
+struct Holder {
+    driven: Driven,
+    deadline: Instant,
+    /// Lines that have been compared, on each stream.
+    out: usize,
+    err: usize,
+    /// The hellos before or at the current step.
+    hellos: Group,
+}
+
+impl Holder {
+    fn hold(&mut self, steps: &[Text]) -> Result<(), Failed> {
+        for (at, text) in steps.iter().enumerate() {
+            match &text.step {
+                Step::Out(line) if is_hello(line) => self.hello(text, &steps[at..])?,
+                Step::Out(line) => self.out(text.line, line)?,
+                Step::Err(line) => self.err(text.line, line)?,
+                Step::Status(status) => self.end(text.line, *status)?,
+                action => drop(act(&mut self.driven, action).map_err(|error| Failed {
+                    line: text.line,
+                    expected: "a program that still listens".to_owned(),
+                    seen: error.to_string(),
+                })?),
+            }
+        }
+        Ok(())
+    }
+
+    /// A hello is expected: `steps` begins with it.
+    fn hello(&mut self, text: &Text, steps: &[Text]) -> Result<(), Failed> {
+        if self.hellos == Group::default() {
+            self.hellos = Group::beginning(steps);
+        }
+        match self.next(Stream::Out) {
+            Some(line) if is_hello(&line) => {
+                self.hellos.seen += 1;
+                self.out += 1;
+                Ok(())
+            }
+            // Another line, or the end: this hello was one of any number.
+            _ if self.hellos.is_enough() => Ok(()),
+            seen => Err(self.failed(text.line, "a hello".to_owned(), seen)),
+        }
+    }
+
+    fn out(&mut self, at: usize, expected: &str) -> Result<(), Failed> {
+        self.skip_hellos();
+        self.hellos = Group::default();
+        match self.next(Stream::Out) {
+            Some(line) if same(expected, &line) => self.out += 1,
+            seen => return Err(self.failed(at, expected.to_owned(), seen)),
+        }
+        Ok(())
+    }
+
+    fn err(&mut self, at: usize, expected: &str) -> Result<(), Failed> {
+        match self.next(Stream::Err) {
+            Some(line) if same(expected, &line) => self.err += 1,
+            seen => return Err(self.failed(at, format!("on standard error, {expected}"), seen)),
+        }
+        Ok(())
+    }
+
+    /// The status is expected, and nothing more on either stream.
+    fn end(&mut self, at: usize, expected: i32) -> Result<(), Failed> {
+        let status = self.driven.end_by(self.deadline).map(shell_status);
+        self.skip_hellos();
+        for stream in [Stream::Out, Stream::Err] {
+            if let Some(line) = self.next(stream) {
+                return Err(self.failed(at, "the end".to_owned(), Some(line)));
+            }
+        }
+        match status {
+            Ok(status) if status == expected => Ok(()),
+            Ok(status) => Err(self.failed(
+                at,
+                format!("exit status {expected}"),
+                Some(format!("exit status {status}")),
+            )),
+            Err(error) => {
+                Err(self.failed(at, format!("exit status {expected}"), Some(error.to_string())))
+            }
+        }
+    }
+
+    /// Hellos may follow a group of any number.
+    fn skip_hellos(&mut self) {
+        while self.hellos.may_grow() && self.next(Stream::Out).is_some_and(|line| is_hello(&line)) {
+            self.out += 1;
+        }
+    }
+
+    /// The next line of a stream that has not been compared yet; None when there will be none, or
+    /// not in time.
+    fn next(&mut self, stream: Stream) -> Option<String> {
+        let compared = if stream == Stream::Out { self.out } else { self.err };
+        self.driven.wait(self.deadline, |driven| {
+            driven.lines_on(stream).nth(compared).map(|line| line.text.clone())
+        })
+    }
+
+    /// What came instead, and what was said on standard error, where the reason often stands.
+    fn failed(&self, line: usize, expected: String, seen: Option<String>) -> Failed {
+        let waited = if Instant::now() < self.deadline {
+            "the end of the output"
+        } else {
+            "nothing, for too long"
+        };
+        let mut seen = seen.unwrap_or_else(|| waited.to_owned());
+        if let Some(said) = self.driven.lines_on(Stream::Err).nth(self.err) {
+            seen += &format!(" (and on standard error: {})", said.text);
+        }
+        Failed { line, expected, seen }
+    }
+}

@@ -1,0 +1,29 @@
+//! The laboratory: what looks at the programs from outside, and the measure that they are compared
+//! with.
+//!
+//! - [`black_box`] drives a built program and says whether it shows a behaviour;
+//! - [`expected`] is the table of what each implementation shows and, as firmly, what it cannot;
+//! - [`dialogue`] holds the recorded dialogues that the book prints;
+//! - the command `lab`, behind the feature `matrix`, builds the programs and prints the table as
+//!   measured.
+//!
+//! For tests and experiments only. Nothing here depends on a chapter, and no chapter's program
+//! depends on this: chapters use it in their tests. It keeps no state between calls and leaves no
+//! process, thread or file behind.
+
+#![forbid(unsafe_code)]
+
+pub mod behaviour;
+#[cfg(unix)]
+pub mod black_box;
+#[cfg(unix)]
+pub mod dialogue;
+#[cfg(unix)]
+pub mod driven;
+pub mod expected;
+#[cfg(unix)]
+pub mod family;
+pub mod inside;
+pub mod program;
+pub mod verdict;
+pub mod wire;

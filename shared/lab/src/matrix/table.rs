@@ -1,0 +1,150 @@
+//! The measured table as text: aligned for a terminal, or as Markdown for the book.
+
+use super::Measured;
+use lab::behaviour::Behaviour;
+use lab::expected::Cell;
+use lab::verdict::Verdict;
+
+/// The sign for what was not measured, because there is no program yet or it was not asked for.
+pub(crate) const NOTHING: &str = "·";
+
+/// Beside the name of an implementation that has no program yet.
+pub(crate) const NOT_BUILT: &str = "not built yet";
+
+/// Aligned columns, for a terminal.
+pub(crate) fn aligned(rows: &[Measured], behaviours: &[Behaviour]) -> String {
+    let width = rows.iter().map(|row| plain_name(row).chars().count()).max().unwrap_or(0);
+    let head: Vec<String> = behaviours.iter().map(|behaviour| format!(" {behaviour:>3}")).collect();
+    let mut text = format!("{:width$}{}\n", "", head.concat());
+    for row in rows {
+        let cells: Vec<String> =
+            behaviours.iter().map(|behaviour| format!(" {:>3}", sign(row, *behaviour))).collect();
+        text += &format!("{:width$}{}\n", plain_name(row), cells.concat());
+    }
+    text
+}
+
+/// A Markdown table with a heading.
+pub(crate) fn markdown(rows: &[Measured], behaviours: &[Behaviour]) -> String {
+    let head: Vec<String> = behaviours.iter().map(ToString::to_string).collect();
+    let rule = vec!["---"; behaviours.len() + 1];
+    let mut text = format!("| implementation | {} |\n| {} |\n", head.join(" | "), rule.join(" | "));
+    for row in rows {
+        let cells: Vec<&str> = behaviours.iter().map(|behaviour| sign(row, *behaviour)).collect();
+        text += &format!("| {} | {} |\n", name(row), cells.join(" | "));
+    }
+    text
+}
+
+/// Each verdict that contradicts the table, with what was seen.
+pub(crate) fn disagreements(rows: &[Measured]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (behaviour, verdict) in row.disagreements() {
+            let promise = behaviour.promise();
+            text += &format!(
+                "{}, {behaviour} ({promise}): expected {}, {verdict}\n",
+                row.row.name,
+                expectation(row, *behaviour)
+            );
+        }
+    }
+    text
+}
+
+/// What was seen wherever a behaviour was not, expected or not: a ✗ for the wrong reason is no ✗.
+pub(crate) fn reasons(rows: &[Measured]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (behaviour, verdict) in
+            row.verdicts.iter().flatten().filter(|(_, verdict)| *verdict != Verdict::Shown)
+        {
+            text += &format!("{}, {behaviour}: {verdict}\n", row.row.name);
+        }
+    }
+    text
+}
+
+/// Each verdict that could not be given, where there was one to give, with the reason.
+pub(crate) fn not_judged(rows: &[Measured]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let verdicts = row.verdicts.iter().flatten();
+        for (behaviour, verdict) in verdicts.filter(|(behaviour, _)| sign(row, *behaviour) == "~") {
+            text += &format!("{}, {behaviour}: {verdict}\n", row.row.name);
+        }
+    }
+    text
+}
+
+fn expectation(row: &Measured, behaviour: Behaviour) -> &'static str {
+    match row.row.cell(behaviour) {
+        Cell::Shown => "✓",
+        Cell::NotShown => "✗",
+        Cell::NotApplicable => "–",
+        Cell::Unknown => "?",
+    }
+}
+
+/// The name of a row's first cell in Markdown: the command, or a description and that it is not
+/// built.
+pub(crate) fn name(row: &Measured) -> String {
+    match row.verdicts {
+        Some(_) => format!("`{}`", row.row.name),
+        None => format!("{}: {NOT_BUILT}", row.row.name),
+    }
+}
+
+fn plain_name(row: &Measured) -> String {
+    name(row).replace('`', "")
+}
+
+/// The sign in a cell.
+pub(crate) fn sign(row: &Measured, behaviour: Behaviour) -> &'static str {
+    match row.verdict(behaviour) {
+        Some(Verdict::NotJudged(_)) if row.row.cell(behaviour) == Cell::NotApplicable => "–",
+        Some(verdict) => verdict.sign(),
+        None => NOTHING,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use lab::expected::TABLE;
+
+    /// Chapter 1, which shows B1 and fails B3; and a row that has no program.
+    pub(crate) fn example() -> [Measured; 2] {
+        let verdicts = vec![
+            (Behaviour::B1, Verdict::Shown),
+            (Behaviour::B3, Verdict::NotShown("late".to_owned())),
+        ];
+        [
+            Measured { row: &TABLE[0], verdicts: Some(verdicts) },
+            Measured { row: &TABLE[4], verdicts: None },
+        ]
+    }
+
+    #[test]
+    fn the_columns_are_aligned() {
+        let text = aligned(&example(), &[Behaviour::B1, Behaviour::B3]);
+        assert_eq!(
+            text,
+            "                                B1  B3\n\
+             ch01-sync                        ✓   ✗\n\
+             ch04, busy wait: not built yet   ·   ·\n"
+        );
+    }
+
+    #[test]
+    fn the_markdown_has_the_command_in_its_first_cell() {
+        let text = markdown(&example(), &[Behaviour::B1, Behaviour::B3]);
+        assert_eq!(
+            text,
+            "| implementation | B1 | B3 |\n\
+             | --- | --- | --- |\n\
+             | `ch01-sync` | ✓ | ✗ |\n\
+             | ch04, busy wait: not built yet | · | · |\n"
+        );
+    }
+}
