@@ -4,6 +4,7 @@ use std::io::{self, BufRead, ErrorKind};
 
 use fib_timing::{Line, Lines};
 
+// ANCHOR: data
 /// The lines of an input, one at a time.
 #[derive(Debug)]
 pub(crate) struct LineReader<R> {
@@ -17,6 +18,7 @@ impl<R: BufRead> LineReader<R> {
     pub(crate) fn new(input: R) -> LineReader<R> {
         LineReader { input, lines: Lines::new(), ended: false }
     }
+    // ANCHOR_END: data
 
     // ANCHOR: next_line
     /// The next line, or `None` at the end of the input. Does not return before there is one of

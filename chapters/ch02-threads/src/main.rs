@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use fib_timing::fib;
 
+// ANCHOR: main
 fn main() -> ExitCode {
     command_line::main("ch02-threads", &[], |options| {
         // Not `stdin().lock()`, as in chapter 1: a lock that one thread holds cannot be moved to
@@ -12,3 +13,4 @@ fn main() -> ExitCode {
         ch02_threads::run(BufReader::new(io::stdin()), io::stdout(), options.every, fib)
     })
 }
+// ANCHOR_END: main

@@ -7,6 +7,7 @@ use ch03_parallel::{Processes, run, serve};
 use command_line::{Extra, Options};
 use fib_timing::fib;
 
+// ANCHOR: main
 fn main() -> ExitCode {
     let extras = [Extra::Pool, Extra::Workers, Extra::Worker];
     command_line::main("ch03-parallel", &extras, |options| {
@@ -20,7 +21,9 @@ fn main() -> ExitCode {
         }
     })
 }
+// ANCHOR_END: main
 
+// ANCHOR: with_processes
 /// Each thread of the pool asks a worker process, which is this same program once more.
 fn with_processes(options: Options) -> io::Result<()> {
     let program = std::env::current_exe()?;
@@ -32,3 +35,4 @@ fn with_processes(options: Options) -> io::Result<()> {
     let input = BufReader::new(io::stdin());
     run(input, io::stdout(), options.every, move |n| processes.ask(n), options.workers)
 }
+// ANCHOR_END: with_processes

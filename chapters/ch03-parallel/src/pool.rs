@@ -10,18 +10,23 @@ use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+// ANCHOR: limit
 /// How many questions may be open at once. Beyond that the reader waits, and so does whoever
 /// writes to us: otherwise a fast writer would fill the memory with questions.
 pub const PENDING_MAX: usize = 1024;
+// ANCHOR_END: limit
 
+// ANCHOR: pool
 /// A pool that knows which of its questions are open.
 #[derive(Debug)]
 pub(crate) struct Pool {
     threads: ThreadPool,
     account: Arc<Account>,
 }
+// ANCHOR_END: pool
 
 impl Pool {
+    // ANCHOR: new
     pub(crate) fn new(workers: NonZero<usize>) -> io::Result<Pool> {
         let threads = ThreadPoolBuilder::new()
             .num_threads(workers.get())
@@ -29,6 +34,7 @@ impl Pool {
             .map_err(io::Error::other)?;
         Ok(Pool { threads, account: Arc::default() })
     }
+    // ANCHOR_END: new
 
     // ANCHOR: spawn
     /// Has a thread of the pool do the `work` on question n, and then `tell` of it. Waits while
@@ -54,6 +60,7 @@ impl Pool {
     }
     // ANCHOR_END: spawn
 
+    // ANCHOR: wait
     /// Waits until no question is open. Returns the first error that telling an answer met.
     pub(crate) fn wait(&self) -> io::Result<()> {
         let mut state = self.account.lock();
@@ -62,6 +69,7 @@ impl Pool {
         }
         state.failure.take().map_or(Ok(()), Err)
     }
+    // ANCHOR_END: wait
 
     // ANCHOR: wait_for
     /// Waits until no question is open, but no longer than `grace`, and abandons those that are
@@ -80,6 +88,7 @@ impl Pool {
     // ANCHOR_END: wait_for
 }
 
+// ANCHOR: account
 /// What is open, shared by the reader and the workers.
 #[derive(Debug, Default)]
 struct Account {
@@ -96,7 +105,9 @@ struct State {
     abandoned: bool,
     failure: Option<io::Error>,
 }
+// ANCHOR_END: account
 
+// ANCHOR: locking
 impl Account {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code of others runs under this lock, so a panic cannot leave the account half changed.
@@ -107,14 +118,18 @@ impl Account {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 }
+// ANCHOR_END: locking
 
+// ANCHOR: question
 /// One open question. It is closed when it is dropped, so that a panic cannot leave it open.
 struct Question {
     account: Arc<Account>,
     serial: u64,
 }
+// ANCHOR_END: question
 
 impl Question {
+    // ANCHOR: open
     fn open(account: &Arc<Account>, n: u32) -> Question {
         let mut state = account.lock();
         while state.open.len() >= PENDING_MAX {
@@ -125,7 +140,9 @@ impl Question {
         state.open.push((serial, n));
         Question { account: Arc::clone(account), serial }
     }
+    // ANCHOR_END: open
 
+    // ANCHOR: close
     fn is_abandoned(&self) -> bool {
         self.account.lock().abandoned
     }
@@ -136,11 +153,14 @@ impl Question {
             self.account.lock().failure.get_or_insert(error);
         }
     }
+    // ANCHOR_END: close
 }
 
+// ANCHOR: drop_question
 impl Drop for Question {
     fn drop(&mut self) {
         self.account.lock().open.retain(|(serial, _)| *serial != self.serial);
         self.account.changed.notify_all();
     }
 }
+// ANCHOR_END: drop_question

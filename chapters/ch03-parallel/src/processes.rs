@@ -10,10 +10,13 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+// ANCHOR: ask_max
 /// How many workers a question may cost. One that kills each worker it is given to would otherwise
 /// be asked for ever.
 pub const ASK_MAX: u32 = 3;
+// ANCHOR_END: ask_max
 
+// ANCHOR: processes
 /// Worker processes, as many as are asked at once.
 #[derive(Debug)]
 pub struct Processes<C> {
@@ -21,13 +24,16 @@ pub struct Processes<C> {
     /// Those that nobody is asking anything now.
     idle: Mutex<Vec<Worker>>,
 }
+// ANCHOR_END: processes
 
 impl<C: Fn() -> Command> Processes<C> {
+    // ANCHOR: new
     /// A pool whose workers are started with `command`. A worker is started when a question finds
     /// none idle, so there are never more than there are threads that ask.
     pub fn new(command: C) -> Processes<C> {
         Processes { command, idle: Mutex::default() }
     }
+    // ANCHOR_END: new
 
     // ANCHOR: ask
     /// Asks a worker for fib(n), and blocks until the answer is there. When the worker dies over
@@ -58,6 +64,7 @@ impl<C: Fn() -> Command> Processes<C> {
     }
     // ANCHOR_END: ask
 
+    // ANCHOR: helpers
     /// The process ids of the workers that are idle now.
     pub fn idle(&self) -> Vec<u32> {
         self.lock().iter().map(|worker| worker.process.id()).collect()
@@ -66,8 +73,10 @@ impl<C: Fn() -> Command> Processes<C> {
     fn lock(&self) -> MutexGuard<'_, Vec<Worker>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    // ANCHOR_END: helpers
 }
 
+// ANCHOR: lost
 /// How a worker was lost.
 enum Lost {
     /// It was gone before the question reached it.
@@ -75,7 +84,9 @@ enum Lost {
     /// It got the question, and no answer came back.
     WhileAsking,
 }
+// ANCHOR_END: lost
 
+// ANCHOR: worker
 /// One worker process and the two pipes to it.
 #[derive(Debug)]
 struct Worker {
@@ -83,14 +94,17 @@ struct Worker {
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
+// ANCHOR_END: worker
 
 impl Worker {
+    // ANCHOR: start
     fn start(mut command: Command) -> io::Result<Worker> {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let questions = process.stdin.take().expect("stdin was asked for as a pipe");
         let answers = process.stdout.take().expect("stdout was asked for as a pipe");
         Ok(Worker { process, questions, answers: BufReader::new(answers) })
     }
+    // ANCHOR_END: start
 
     // ANCHOR: worker_ask
     fn ask(&mut self, n: u32) -> Result<u64, Lost> {
@@ -105,6 +119,7 @@ impl Worker {
     // ANCHOR_END: worker_ask
 }
 
+// ANCHOR: drop_worker
 /// A worker that nobody will ask again is ended, whatever it is doing, and its exit status is
 /// fetched, without which the kernel would keep an entry for it (a zombie).
 impl Drop for Worker {
@@ -113,6 +128,7 @@ impl Drop for Worker {
         let _ = self.process.wait();
     }
 }
+// ANCHOR_END: drop_worker
 
 // ANCHOR: serve
 /// The worker's side: answers each number that a line of `questions` holds, until they end.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::line_source::{LineSource, Next};
 use crate::selector::Selector;
 
+// ANCHOR: input
 /// The input, and the selector that says when to read it.
 ///
 /// The selector borrows the descriptor and the source reads it, so both hold a reference.
@@ -22,6 +23,7 @@ impl<'fd, R: AsFd> Input<'fd, R> {
         selector.register(0, input);
         Input { source: LineSource::new(input), selector }
     }
+    // ANCHOR_END: input
 
     // ANCHOR: next_line
     /// The next line. [`Next::NotYet`] when the deadline comes first.

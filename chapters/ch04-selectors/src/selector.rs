@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+// ANCHOR: interests
 /// What an interest is called by whoever registered it.
 pub(crate) type Key = u64;
 
@@ -34,12 +35,15 @@ impl<S: AsFd> Selector<S> {
     pub(crate) fn register(&mut self, key: Key, source: S) {
         self.interests.push((key, source));
     }
+    // ANCHOR_END: interests
 
+    // ANCHOR: deregister
     /// The opposite of [`Selector::register`].
     #[allow(dead_code, reason = "this file is the same in every chapter that has it")]
     pub(crate) fn deregister(&mut self, key: Key) {
         self.interests.retain(|(registered, _)| *registered != key);
     }
+    // ANCHOR_END: deregister
 
     // ANCHOR: select
     /// Blocks until a registered descriptor is ready, but no longer than `timeout` (`None`: for
@@ -78,6 +82,7 @@ fn is_ready(reported: PollFlags) -> io::Result<bool> {
 }
 // ANCHOR_END: is_ready
 
+// ANCHOR: timespec
 /// A timeout that is too long for the kernel's type is as good as for ever, and is cut there.
 fn timespec(timeout: Duration) -> Timespec {
     Timespec {
@@ -85,6 +90,7 @@ fn timespec(timeout: Duration) -> Timespec {
         tv_nsec: timeout.subsec_nanos().into(),
     }
 }
+// ANCHOR_END: timespec
 
 #[cfg(test)]
 mod tests {

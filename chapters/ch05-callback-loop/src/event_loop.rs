@@ -57,6 +57,7 @@ pub struct EventLoop {
 }
 // ANCHOR_END: event_loop
 
+// ANCHOR: handle
 /// Names a callback that was asked for, so that it can be cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handle {
@@ -66,7 +67,9 @@ pub struct Handle {
 
 /// The loop's own interest: another thread has made something ready.
 const WAKEUPS: Key = 0;
+// ANCHOR_END: handle
 
+// ANCHOR: new
 impl EventLoop {
     /// A loop with nothing to do.
     ///
@@ -89,6 +92,7 @@ impl EventLoop {
             stopping: Cell::new(false),
         })
     }
+    // ANCHOR_END: new
 
     // ANCHOR: call_soon
     /// Calls back in the next turn, after whatever is ready already.
@@ -177,11 +181,13 @@ impl EventLoop {
     }
     // ANCHOR_END: cancel
 
+    // ANCHOR: stop
     /// Ends [`EventLoop::run_forever`] after the turn that runs now (or, if none does, after the
     /// next one). What is left stays, and another `run_forever` goes on with it.
     pub fn stop(&self) {
         self.stopping.set(true);
     }
+    // ANCHOR_END: stop
 
     // ANCHOR: run_forever
     /// Turns until nothing is left or somebody calls [`EventLoop::stop`].
@@ -222,6 +228,7 @@ impl EventLoop {
         self.queue_due(Instant::now());
 
         // 4. Run what was ready. What becomes ready meanwhile has its turn in the next turn.
+        // ANCHOR: run_ready
         let ready = self.ready.borrow().len();
         for _ in 0..ready {
             let Some(key) = self.ready.borrow_mut().pop_front() else { break };
@@ -233,6 +240,7 @@ impl EventLoop {
                 None => {} // cancelled
             }
         }
+        // ANCHOR_END: run_ready
         Ok(())
     }
     // ANCHOR_END: run_once
@@ -287,6 +295,7 @@ impl EventLoop {
     // ANCHOR_END: table
 }
 
+// ANCHOR: rest
 /// A panic, too, ends the run.
 struct NotRunningAnyMore<'a>(&'a Cell<bool>);
 
@@ -306,3 +315,4 @@ impl fmt::Debug for EventLoop {
             .finish_non_exhaustive()
     }
 }
+// ANCHOR_END: rest

@@ -10,9 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use fib_timing::{Line, Lines};
 use rustix::io::{Errno, read};
 
+// ANCHOR: chunk
 /// How much one read takes at most. Larger ones win little: a line has a few bytes.
 const CHUNK: usize = 4096;
+// ANCHOR_END: chunk
 
+// ANCHOR: what_next
 /// What there is to take.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -23,7 +26,9 @@ pub(crate) enum Next {
     /// None, and there will be none.
     End,
 }
+// ANCHOR_END: what_next
 
+// ANCHOR: line_source
 /// A descriptor, and the lines that were read from it.
 #[derive(Debug)]
 pub(crate) struct LineSource<R> {
@@ -37,6 +42,7 @@ impl<R: AsFd> LineSource<R> {
     pub(crate) fn new(input: R) -> LineSource<R> {
         LineSource { input, lines: Lines::new(), ended: false }
     }
+    // ANCHOR_END: line_source
 
     // ANCHOR: next
     /// The next line that was already read. Never blocks.
@@ -71,11 +77,13 @@ impl<R: AsFd> LineSource<R> {
     // ANCHOR_END: read_once
 }
 
+// ANCHOR: as_fd
 impl<R: AsFd> AsFd for LineSource<R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.input.as_fd()
     }
 }
+// ANCHOR_END: as_fd
 
 #[cfg(test)]
 mod tests {

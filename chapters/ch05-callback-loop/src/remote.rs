@@ -23,6 +23,7 @@ struct Called {
 }
 // ANCHOR_END: called
 
+// ANCHOR: ends
 /// The loop's end.
 #[derive(Debug)]
 pub(crate) struct Wakeups {
@@ -48,6 +49,7 @@ impl Wakeups {
     pub(crate) fn descriptor(&self) -> Rc<dyn AsFd> {
         Rc::clone(&self.pipe) as Rc<dyn AsFd>
     }
+    // ANCHOR_END: ends
 
     // ANCHOR: take
     /// What was called since the last time. To be asked when the descriptor is readable: then it
@@ -62,6 +64,7 @@ impl Wakeups {
     }
     // ANCHOR_END: take
 
+    // ANCHOR: locked
     /// The other half of a callback that lies in the loop under `key`.
     pub(crate) fn remote_call<T>(&self, key: Key, slot: Slot<T>) -> RemoteCall<T> {
         RemoteCall { key, slot, remote: Arc::clone(&self.remote) }
@@ -73,6 +76,7 @@ impl Remote {
         // Nothing that can panic runs under this lock.
         self.called.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    // ANCHOR_END: locked
 
     // ANCHOR: wake
     /// Makes `key` ready, and wakes the loop if it is not awake already.
@@ -87,6 +91,7 @@ impl Remote {
     // ANCHOR_END: wake
 }
 
+// ANCHOR: slot
 /// Where the value waits on its way from the other thread to the callback.
 #[derive(Debug)]
 pub(crate) struct Slot<T>(Arc<Mutex<Option<T>>>);
@@ -110,6 +115,7 @@ impl<T> Clone for Slot<T> {
         Slot(Arc::clone(&self.0))
     }
 }
+// ANCHOR_END: slot
 
 // ANCHOR: remote_call
 /// The right to have one callback called, from any thread.
