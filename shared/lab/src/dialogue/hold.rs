@@ -196,9 +196,14 @@ impl Holder {
         }
     }
 
-    /// Hellos may follow a group of any number.
+    /// Hellos may follow a group of any number. One may come anywhere: however fast a dialogue is, a
+    /// point of the grid can fall into it.
     fn skip_hellos(&mut self) {
-        while self.hellos.may_grow() && self.next(Stream::Out).is_some_and(|line| is_hello(&line)) {
+        let mut spare = 1;
+        while (self.hellos.may_grow() || spare > 0)
+            && self.next(Stream::Out).is_some_and(|line| is_hello(&line))
+        {
+            spare -= usize::from(!self.hellos.may_grow());
             self.out += 1;
         }
     }

@@ -22,8 +22,10 @@
 //! themselves, since nobody can say how two streams mix. What differs from run to run does not
 //! count: the seconds of a hello, the time that an answer took, and numbers after the words
 //! `process` and `pid`. Two hellos or more in a row stand for any number of hellos, two at least; a
-//! hello alone stands for exactly one. Hellos between which only something is typed are in a row,
-//! and where one of them belongs to such a group the group may be longer.
+//! hello alone stands for itself. Hellos between which only something is typed are in a row,
+//! and where one of them belongs to such a group the group may be longer. Between two other lines
+//! one hello more than the file shows is no mismatch: a point of the grid can fall anywhere, and a
+//! test must not depend on where. That a stall gives no burst is judged by the behaviours.
 
 mod compare;
 mod drive;
