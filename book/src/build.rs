@@ -1,5 +1,5 @@
-//! Builds the book: renders beside the place it belongs, checks, and only then moves it there. A broken book never replaces
-//! a good one.
+//! Builds the book: renders beside the place it belongs, checks, and only then moves it there. A
+//! broken book never replaces a good one.
 
 use crate::check;
 use crate::expand::Expand;
@@ -89,7 +89,8 @@ pub fn stage(book: &Path, place: &Path) -> Result<Staged, Failure> {
     if problems.is_empty() { Ok(staged) } else { Err(Failure::Problems(problems)) }
 }
 
-/// A hidden neighbour of `place`, so that it can be renamed; one for each process, since two may build at once.
+/// A hidden neighbour of `place`, so that it can be renamed; one for each process, since two may
+/// build at once.
 fn staging_folder(place: &Path) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!(".{name}.{}", std::process::id()))

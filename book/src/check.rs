@@ -1,7 +1,8 @@
 //! What a page must not hold: links that lead nowhere, and code written by hand.
 //!
-//! Links to a heading can be judged only when the pages are rendered, so [`page`] collects them as [`Fragment`]s and
-//! [`fragments`] looks for their ids in the HTML: what mdBook made is what a reader's browser will look for.
+//! Links to a heading can be judged only when the pages are rendered, so [`page`] collects them as
+//! [`Fragment`]s and [`fragments`] looks for their ids in the HTML: what mdBook made is what a
+//! reader's browser will look for.
 
 use crate::html::markdown_options;
 use crate::problem::Problem;
@@ -190,7 +191,8 @@ fn resolve(page: &str, path: &str, target: &str) -> Result<String, String> {
     Ok(parts.join("/"))
 }
 
-/// Checks that the pages SUMMARY.md names exist, which mdBook would otherwise report without a line, or create.
+/// Checks that the pages SUMMARY.md names exist, which mdBook would otherwise report without a
+/// line, or create.
 #[must_use]
 pub fn summary(text: &Path) -> Vec<Problem> {
     let name = "SUMMARY.md";

@@ -1,7 +1,9 @@
-//! The files that pages show, each as a page of its own at the end of the book, so that every listing's link shows the rest.
+//! The files that pages show, each as a page of its own at the end of the book, so that every
+//! listing's link shows the rest.
 //!
-//! They are chapters, not files written beside the book, so a plain `mdbook build` has them too. The style sheet keeps
-//! them out of the table of contents and out of print (mdBook's print page makes up a heading where one has no id).
+//! They are chapters, not files written beside the book, so a plain `mdbook build` has them too.
+//! The style sheet keeps them out of the table of contents and out of print (mdBook's print page
+//! makes up a heading where one has no id).
 
 use crate::directives::language;
 use crate::html::{block, escape};

@@ -1,6 +1,8 @@
-//! The preprocessor: replaces directives by HTML, checks each page, and adds the pages of source files.
+//! The preprocessor: replaces directives by HTML, checks each page, and adds the pages of source
+//! files.
 //!
-//! Problems do not stop it: all are collected, and whoever runs it decides that a book with problems is no book.
+//! Problems do not stop it: all are collected, and whoever runs it decides that a book with
+//! problems is no book.
 
 use crate::check::{self, Fragment, Linked};
 use crate::code_pages;

@@ -1,11 +1,13 @@
 //! HTML for pages: escaping, and blocks that Markdown leaves alone.
 //!
-//! CommonMark ends an HTML block at a blank line. Code holds blank lines, so [`block`] writes the second of two line ends
-//! as a character reference: the browser reads a line end, Markdown sees a line that is not blank.
+//! CommonMark ends an HTML block at a blank line. Code holds blank lines, so [`block`] writes the
+//! second of two line ends as a character reference: the browser reads a line end, Markdown sees a
+//! line that is not blank.
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-/// `text` with the characters replaced that HTML gives a meaning to, in text and in quoted attributes.
+/// `text` with the characters replaced that HTML gives a meaning to, in text and in quoted
+/// attributes.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -22,7 +24,8 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// `html` as one HTML block of a page, every line behind `indent` (the directive may stand in a list).
+/// `html` as one HTML block of a page, every line behind `indent` (the directive may stand in a
+/// list).
 #[must_use]
 pub fn block(html: &str, indent: &str) -> String {
     let mut out = String::from("\n");
@@ -39,7 +42,8 @@ pub fn block(html: &str, indent: &str) -> String {
     out
 }
 
-/// What mdBook reads as Markdown: the same extensions, so that a check sees what the reader will see.
+/// What mdBook reads as Markdown: the same extensions, so that a check sees what the reader will
+/// see.
 #[must_use]
 pub fn markdown_options() -> Options {
     Options::ENABLE_TABLES

@@ -1,8 +1,9 @@
-//! Builds and serves the book: mdBook's own library, with directives that take code, dialogues and measurements from where
-//! they are tested, and a check that nothing on a page is stale.
+//! Builds and serves the book: mdBook's own library, with directives that take code, dialogues and
+//! measurements from where they are tested, and a check that nothing on a page is stale.
 //!
-//! A page (`text/en/*.md`) holds words and directives, never code. A directive stands alone on its line (it may be indented,
-//! in a list); in code it is only spoken of. Anything missing fails the build as `page:line: message`.
+//! A page (`text/en/*.md`) holds words and directives, never code. A directive stands alone on its
+//! line (it may be indented, in a list); in code it is only spoken of. Anything missing fails the
+//! build as `page:line: message`.
 //!
 //! | directive | gives |
 //! |---|---|
@@ -17,11 +18,13 @@
 //! | `{{#matrix}}` | the behaviour matrix, `recordings/matrix.md` |
 //! | `{{#matrix-row NAME …}}` | its head and the rows whose first cell is that name |
 //!
-//! Paths are relative to `chapters/`, or begin with `shared/`, `benches/` or `book/`. A value with blanks is quoted: `"…"`, in
-//! which `\"` is a quotation mark and `\\` a backslash. The formats of files are described where they are read:
-//! `directives/transcript.rs`, `predict.rs`, `exercise.rs`, `matrix.rs`. Words around all this are in `strings.toml`.
+//! Paths are relative to `chapters/`, or begin with `shared/`, `benches/` or `book/`. A value with
+//! blanks is quoted: `"…"`, in which `\"` is a quotation mark and `\\` a backslash. The formats of
+//! files are described where they are read: `directives/transcript.rs`, `predict.rs`,
+//! `exercise.rs`, `matrix.rs`. Words around all this are in `strings.toml`.
 //!
-//! From the top: [`build`] runs mdBook with [`expand`], which goes through each page's [`directives`] and its [`check`]s.
+//! From the top: [`build`] runs mdBook with [`expand`], which goes through each page's
+//! [`directives`] and its [`check`]s.
 
 #![forbid(unsafe_code)]
 

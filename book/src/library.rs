@@ -1,4 +1,5 @@
-//! What the pages draw on: files, words and packages, each read once a build, and which ranges of files were linked to.
+//! What the pages draw on: files, words and packages, each read once a build, and which ranges of
+//! files were linked to.
 
 use crate::places::Places;
 use crate::source::Source;
@@ -50,7 +51,8 @@ impl Library {
         self.sources.borrow_mut().entry(name.to_owned()).or_insert_with(read).clone()
     }
 
-    /// Remembers that lines `first..=last` (from 1) of a file are linked to, so that the file gets a page.
+    /// Remembers that lines `first..=last` (from 1) of a file are linked to, so that the file gets
+    /// a page.
     pub fn link(&self, name: &str, first: usize, last: usize) {
         self.linked.borrow_mut().entry(name.to_owned()).or_default().insert((first, last));
     }

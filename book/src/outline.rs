@@ -1,6 +1,7 @@
 //! Where in a Rust file a line stands: `EventLoop::run_once`, `impl Future for Sleep`.
 //!
-//! No parser: a scanner that skips strings and comments, matches braces, and looks at the words before each opening brace.
+//! No parser: a scanner that skips strings and comments, matches braces, and looks at the words
+//! before each opening brace.
 
 /// An item that holds others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,8 @@ enum Item {
     Named { keyword: String, name: String },
 }
 
-/// The place of the line `number` (from 0) in the Rust text `lines`, or `None` at the top of the file.
+/// The place of the line `number` (from 0) in the Rust text `lines`, or `None` at the top of the
+/// file.
 #[must_use]
 pub fn place(lines: &[String], number: usize) -> Option<String> {
     let before = lines[..number].join("\n");

@@ -1,4 +1,5 @@
-//! One page while its directives are expanded: what it shows of which file, and what is still to be checked.
+//! One page while its directives are expanded: what it shows of which file, and what is still to be
+//! checked.
 
 use crate::html::escape;
 use crate::library::Library;
@@ -18,7 +19,8 @@ pub struct Page<'a> {
     pub covered: BTreeMap<String, BTreeSet<usize>>,
     /// Files of which every line must be covered, and the line of the page that says so.
     pub mechanisms: Vec<(String, usize)>,
-    /// Markdown taken from files beside the page, to be checked for links as if it stood at that line.
+    /// Markdown taken from files beside the page, to be checked for links as if it stood at that
+    /// line.
     pub texts: Vec<(String, usize)>,
     /// The line of the directive being expanded.
     pub line: usize,

@@ -1,6 +1,7 @@
 //! Where things are: the one map from the names that pages use to files.
 //!
-//! Everything hangs off the workspace root and the book's root, so a test can point at a fixture in a temporary folder.
+//! Everything hangs off the workspace root and the book's root, so a test can point at a fixture in
+//! a temporary folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +28,8 @@ impl Places {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
     }
 
-    /// The places of the book at `book`, its pages in `src` below it. The workspace is the folder above.
+    /// The places of the book at `book`, its pages in `src` below it. The workspace is the folder
+    /// above.
     #[must_use]
     pub fn of_book(book: &Path, src: &Path) -> Places {
         let workspace = book.parent().unwrap_or(book).to_owned();

@@ -1,4 +1,5 @@
-//! mdBook's protocol for preprocessors, so that a plain `mdbook build` makes the same book: the book as JSON in, and out again.
+//! mdBook's protocol for preprocessors, so that a plain `mdbook build` makes the same book: the
+//! book as JSON in, and out again.
 //!
 //! Links to headings are not checked this way, since the pages are rendered by another process.
 

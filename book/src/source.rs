@@ -1,4 +1,5 @@
-//! A source file with its anchors: the comment lines `// ANCHOR: name` and `// ANCHOR_END: name`, which may nest.
+//! A source file with its anchors: the comment lines `// ANCHOR: name` and `// ANCHOR_END: name`,
+//! which may nest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -113,7 +114,8 @@ impl Source {
         !self.marks.contains(&line) && !self.lines[line].is_empty()
     }
 
-    /// The lines of `range` to show, with their numbers: no anchor comments, nor the blank line a removed pair would double.
+    /// The lines of `range` to show, with their numbers: no anchor comments, nor the blank line a
+    /// removed pair would double.
     #[must_use]
     pub fn shown(&self, range: Range<usize>) -> Vec<(usize, &str)> {
         let mut shown: Vec<(usize, &str)> = Vec::new();

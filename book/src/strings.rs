@@ -1,4 +1,5 @@
-//! The words around code and questions, one file per language (`strings.toml` beside the pages): none is in the program.
+//! The words around code and questions, one file per language (`strings.toml` beside the pages):
+//! none is in the program.
 
 use serde::Deserialize;
 use std::path::Path;
@@ -23,6 +24,8 @@ pub struct Strings {
     pub exit_status: String,
     /// End of input, as typed.
     pub end_of_input: String,
+    /// A signal, as sent from a terminal: `signal {name}`.
+    pub signal: String,
     /// Above a diff: `from {old} to {new}`.
     pub diff: String,
     /// Head of a prediction.

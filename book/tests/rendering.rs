@@ -70,7 +70,7 @@ fn a_dialogue_tells_who_speaks_and_escapes_it() {
     let fixture = Fixture::new("{{#transcript run}}");
     fixture.file(
         "book/transcripts/run.txt",
-        "# unspoken\n$ cargo run -- <x>\nhello\n\n< 1<2\n! oh & no\n<EOF>\n= 0\n",
+        "# unspoken\n$ cargo run -- <x>\nhello\n\n< 1<2\n! oh & no\n<EOF\n= 0\n",
     );
     let html = fixture.main();
     assert_contains(

@@ -1,7 +1,8 @@
-//! `{{#mechanism file}}` promises that a page accounts for every line of a file; `{{#left-out file:anchor reason="…"}}` names
-//! what it does not show.
+//! `{{#mechanism file}}` promises that a page accounts for every line of a file; `{{#left-out
+//! file:anchor reason="…"}}` names what it does not show.
 //!
-//! Lines that need no account: blank ones, comments, `use` items, crate attributes, lone closing brackets, and the test module.
+//! Lines that need no account: blank ones, comments, `use` items, crate attributes, lone closing
+//! brackets, and the test module.
 
 use super::Directive;
 use crate::html::{escape, inline_markdown};

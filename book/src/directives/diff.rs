@@ -1,4 +1,5 @@
-//! `{{#diff old new hunks=1,3 context=2 from=anchor to=anchor}}`: what changed between two files, without their anchor lines.
+//! `{{#diff old new hunks=1,3 context=2 from=anchor to=anchor}}`: what changed between two files,
+//! without their anchor lines.
 
 use super::Directive;
 use crate::html::escape;

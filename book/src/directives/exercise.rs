@@ -1,4 +1,5 @@
-//! `{{#exercise name}}`: something to build, from `exercises/name.toml` beside the pages, with the test that tells when it is done.
+//! `{{#exercise name}}`: something to build, from `exercises/name.toml` beside the pages, with the
+//! test that tells when it is done.
 
 use super::predict::beside;
 use super::{Directive, proof, run};

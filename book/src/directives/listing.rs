@@ -1,4 +1,5 @@
-//! `{{#listing path:anchor context=1 elide=inner1,inner2}}`: code as it is in the file, with the place it comes from.
+//! `{{#listing path:anchor context=1 elide=inner1,inner2}}`: code as it is in the file, with the
+//! place it comes from.
 
 use super::Directive;
 use super::coverage::is_closing;
@@ -64,7 +65,8 @@ pub(crate) fn language(name: &str) -> &'static str {
     }
 }
 
-/// The lines to show: those of `range` with elisions, between faded context, all indented as little as can be.
+/// The lines to show: those of `range` with elisions, between faded context, all indented as little
+/// as can be.
 fn lines(
     source: &Source,
     range: &Range<usize>,

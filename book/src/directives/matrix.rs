@@ -1,4 +1,5 @@
-//! `{{#matrix}}` and `{{#matrix-row name …}}`: the measured behaviour matrix, a Markdown table in `recordings/matrix.md`.
+//! `{{#matrix}}` and `{{#matrix-row name …}}`: the measured behaviour matrix, a Markdown table in
+//! `recordings/matrix.md`.
 
 use super::Directive;
 use crate::html::{escape, inline_markdown, markdown};

@@ -1,4 +1,5 @@
-//! The directives: `{{#name arguments}}`, alone on a line. One file for each; this one reads the arguments.
+//! The directives: `{{#name arguments}}`, alone on a line. One file for each; this one reads the
+//! arguments.
 
 mod coverage;
 mod diff;
@@ -124,8 +125,8 @@ struct Word {
     text: String,
 }
 
-/// Splits at blanks outside of quotations. In a quotation `\"` is a quotation mark and `\\` a backslash; any other
-/// backslash stands for itself.
+/// Splits at blanks outside of quotations. In a quotation `\"` is a quotation mark and `\\` a
+/// backslash; any other backslash stands for itself.
 fn words(text: &str) -> Result<Vec<Word>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();

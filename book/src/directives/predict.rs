@@ -1,7 +1,8 @@
-//! `{{#predict name}}`: a question to answer before reading on, from `predict/name.toml` beside the pages.
+//! `{{#predict name}}`: a question to answer before reading on, from `predict/name.toml` beside the
+//! pages.
 //!
-//! Without a script the reasons are folded; with one (`theme/predict.js`) the options are buttons, a choice is final, and
-//! then every reason is shown.
+//! Without a script the reasons are folded; with one (`theme/predict.js`) the options are buttons,
+//! a choice is final, and then every reason is shown.
 
 use super::{Directive, proof};
 use crate::html::{escape, inline_markdown, markdown};

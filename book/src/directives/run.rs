@@ -1,4 +1,5 @@
-//! `{{#run package}}` or `{{#run "a command line"}}`: a command to copy, of which package and example are known to exist.
+//! `{{#run package}}` or `{{#run "a command line"}}`: a command to copy, of which package and
+//! example are known to exist.
 
 use super::{Directive, proof};
 use crate::html::escape;

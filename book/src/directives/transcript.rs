@@ -1,8 +1,9 @@
 //! `{{#transcript name}}`: a dialogue with a program, as `transcripts/name.txt` records it.
 //!
-//! The first characters of a line say what it is: `$ ` the command, `< ` typed, `<EOF>` the end of what is typed, `! ` standard
-//! error, `= ` the exit status, `# ` a comment that is not shown; any other line is standard output. Whether the program
-//! still says this is for the tests of the chapters to hold.
+//! The first characters of a line say what it is: `$ ` the command, `< ` typed, `<EOF` the end of
+//! what is typed, `<signal INT` a signal, `! ` standard error, `= ` the exit status, `# ` a comment
+//! that is not shown; any other line is standard output. Whether the program still says this is for
+//! the tests of the chapters to hold.
 
 use super::Directive;
 use crate::html::escape;
@@ -37,10 +38,18 @@ fn dialogue(text: &str, strings: &Strings) -> Result<String, String> {
     ))
 }
 
+/// What is done at the keyboard without being typed.
+fn done(what: &str) -> String {
+    format!("<kbd class=\"typed end\">{}</kbd>", escape(what))
+}
+
 /// One line in HTML.
 fn spoken(line: &str, strings: &Strings) -> Result<String, String> {
-    if line == "<EOF>" {
-        return Ok(format!("<kbd class=\"typed end\">{}</kbd>", escape(&strings.end_of_input)));
+    if line == "<EOF" {
+        return Ok(done(&strings.end_of_input));
+    }
+    if let Some(name) = line.strip_prefix("<signal ") {
+        return Ok(done(&fill(&strings.signal, &[("name", name)])));
     }
     let part = line.split_at_checked(2).unwrap_or((line, ""));
     Ok(match part {

@@ -66,7 +66,8 @@ pub(super) fn answer(mut stream: TcpStream, site: &Site) -> io::Result<()> {
     stream.flush()
 }
 
-/// Reads up to the empty line, so that closing does not reset a connection whose request was not read.
+/// Reads up to the empty line, so that closing does not reset a connection whose request was not
+/// read.
 fn read_headers(reader: &mut impl BufRead) -> io::Result<()> {
     let mut line = String::new();
     loop {
@@ -111,7 +112,8 @@ fn file_for(built: &Path, path: &str) -> Option<PathBuf> {
     let path = percent_decoded(path.strip_prefix('/')?);
     let mut file = built.to_owned();
     for part in path.split('/').filter(|part| !part.is_empty()) {
-        // Dots lead out of the folder or to hidden files, backslashes and colons elsewhere on some systems.
+        // Dots lead out of the folder or to hidden files, backslashes and colons elsewhere on some
+        // systems.
         if part.starts_with('.') || part.contains(['\\', ':', '\0']) {
             return None;
         }
@@ -147,7 +149,8 @@ fn kind_of(file: &Path) -> &'static str {
     }
 }
 
-/// Asks for the version once a second while the page can be seen, and loads the page again when it changed.
+/// Asks for the version once a second while the page can be seen, and loads the page again when it
+/// changed.
 const RELOAD: &str = "<script>(()=>{let shown;setInterval(async()=>{if(document.hidden)return;try{\
 const now=await(await fetch('/.version')).text();if(shown!==undefined&&now!==shown)location.reload();shown=now}catch{}},1000)})()\
 </script></body>";

@@ -1,7 +1,7 @@
 //! `book serve`: the built book on a port of this machine, built again when a source changes.
 //!
-//! Sources are looked at twice a second; there is nothing to install and nothing that differs between systems. A browser
-//! asks once a second whether it shows the newest book.
+//! Sources are looked at twice a second; there is nothing to install and nothing that differs
+//! between systems. A browser asks once a second whether it shows the newest book.
 
 mod http;
 mod watch;

@@ -27,7 +27,8 @@ fn kill(pid: u32) {
     assert!(status.expect("kill is on every Unix").success());
 }
 
-/// Waits until a process that is not our child is gone (or a zombie that its parent has not fetched).
+/// Waits until a process that is not our child is gone (or a zombie that its parent has not
+/// fetched).
 fn wait_gone(pid: u32) {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {

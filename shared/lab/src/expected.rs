@@ -92,7 +92,7 @@ const NONE: Program = Program::NotBuilt;
 /// - B15, B16: where answers are computed beside whatever reads.
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
-    //                                                   B1 2  3  3b 4  5  6  7  8  9  10 11 12 13 14 15 16
+    // B1 2  3  3b 4  5  6  7  8  9  10 11 12 13 14 15 16
     row("ch01-sync",                      CH01,         [Y, Y, n, n, n, Y, Y, Y, Y, Y, Y, Y, Y, n, n, n, n]),
     row("ch02-threads",                   CH02,         [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, n]),
     row("ch03-parallel --pool rayon",     CH03_RAYON,   [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y]),
@@ -110,7 +110,7 @@ pub const TABLE: &[Row] = &[
     // B4 holds until as many slow fibs run as the runtime has threads.
     row("ch07, many threads, fib inline", NONE,         [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, q, q, q]),
     row("ch07, fib offloaded",            NONE,         [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, q, Y, Y]),
-    //                                                   B1 2  3  3b 4  5  6  7  8  9  10 11 12 13 14 15 16
+    // B1 2  3  3b 4  5  6  7  8  9  10 11 12 13 14 15 16
 ];
 
 #[cfg(test)]

@@ -94,8 +94,8 @@ struct State {
 }
 
 impl Gate {
-    /// The function to compute with: fib, but at [`SLOW`] and above it returns only once the gate is
-    /// open for that n, and then it returns n.
+    /// The function to compute with: fib, but at [`SLOW`] and above it returns only once the gate
+    /// is open for that n, and then it returns n.
     pub fn compute(&self, n: u32) -> u64 {
         let mut state = self.lock();
         state.started.push((n, thread::current().id()));
@@ -482,8 +482,8 @@ pub mod shown {
         running.expect_end();
     }
 
-    /// The ✗ of B4 and B13's stall: the thread that computes is the thread that says hello. While it
-    /// does the one, it cannot do the other.
+    /// The ✗ of B4 and B13's stall: the thread that computes is the thread that says hello. While
+    /// it does the one, it cannot do the other.
     pub fn b4_missed_one_thread_does_both(run: Run) {
         let mut running = Running::start(run);
         let hello = running.line();

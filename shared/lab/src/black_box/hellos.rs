@@ -130,9 +130,9 @@ const AFTER_STALL: usize = 3;
 /// They need at most three periods, and half a period of slack.
 const AFTER_STALL_PERIODS: f64 = 3.5;
 
-/// B13. The program is stalled from outside, by the signals that stop it and let it go on: that stalls
-/// any program, for exactly as long as we like, also where no fib of its own would. Meanwhile a
-/// question is typed, so that it finds two things to do.
+/// B13. The program is stalled from outside, by the signals that stop it and let it go on: that
+/// stalls any program, for exactly as long as we like, also where no fib of its own would.
+/// Meanwhile a question is typed, so that it finds two things to do.
 pub(super) fn after_a_stall(subject: &Subject) -> Verdict {
     timed(PERIOD, |period| {
         talk(subject, &Setting::with_period(period), |talk| {
@@ -172,8 +172,9 @@ const LATE: f64 = 0.25;
 /// point's, and so that a timer that the stall has moved is found.
 const ON_TIME: f64 = 0.29;
 
-/// Do the hellos, in periods since the first, take the points of the grid in turn? Hello 1 comes when
-/// the stall ends and belongs to the last point that passed; the points before that one are gone.
+/// Do the hellos, in periods since the first, take the points of the grid in turn? Hello 1 comes
+/// when the stall ends and belongs to the last point that passed; the points before that one are
+/// gone.
 fn on_grid(hellos: &[f64], stall_end: f64) -> Result<(), String> {
     let late = hellos.get(1).copied().unwrap_or(f64::INFINITY);
     if (late - stall_end).abs() > LATE {

@@ -27,7 +27,8 @@ const OTHER_WAKES: f64 = 1.0;
 const LOOKS: u32 = 30;
 
 /// A program that wants a core at more than this part of the looks is busy, also where so many
-/// others are that it hardly gets one. One that prints a hello every 250 ms wants it at none or few.
+/// others are that it hardly gets one. One that prints a hello every 250 ms wants it at none or
+/// few.
 const BUSY: f64 = 0.5;
 
 /// What a program did while nothing was asked of it.

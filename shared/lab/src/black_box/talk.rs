@@ -17,8 +17,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// Also spent in full only where it never comes.
 pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The specification's own limit: so soon after its last answer, or after `exit`, a program ends. On
-/// an overloaded machine it grows as a period does: a program that hangs outlasts any limit.
+/// The specification's own limit: so soon after its last answer, or after `exit`, a program ends.
+/// On an overloaded machine it grows as a period does: a program that hangs outlasts any limit.
 pub(super) const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// No hello but the first, for probes that do not want any.

@@ -25,8 +25,8 @@ const SENTINEL_SLACK: u32 = 4;
 /// it is to notice.
 const SENTINEL_POINTS: u32 = 8;
 
-/// A probe is begun so often at most. The period doubles after each late sentinel, so more would take
-/// minutes.
+/// A probe is begun so often at most. The period doubles after each late sentinel, so more would
+/// take minutes.
 const ATTEMPTS: usize = 4;
 
 /// No attempt is begun after so long: a machine that is busy now will be busy then.

@@ -10,7 +10,7 @@ use crate::driven::{Driven, Input, Launch, Output};
 
 /// A whole dialogue may take this long. It is no measure of anything: a dialogue that hangs must
 /// end some time, also where fifty others run on the same machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Starts the program of a transcript, with what is fed to it and closed of it.
 pub(super) fn start(command: &Command, exe: &Path) -> io::Result<Driven> {

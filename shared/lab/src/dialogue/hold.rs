@@ -14,9 +14,9 @@ use crate::driven::{Driven, Stream, shell_status};
 /// Where the book keeps its transcripts.
 const TRANSCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../book/transcripts");
 
-/// Holds every transcript whose name begins with `prefix` and whose command runs the program `exe`,
-/// one after the other. Examples, which a test cannot find, are left to [`hold`] and to the command
-/// `lab transcript --check`.
+/// Holds every transcript whose name begins with `prefix`, each of which must run the program
+/// `exe`, one after the other. Examples, which a test cannot find, are left to [`hold`] and to the
+/// command `lab transcript --check`.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ fn files(prefix: &str) -> Result<Vec<PathBuf>, Mismatch> {
 /// # Errors
 ///
 /// A [`Mismatch`] at the first line that does not hold, that has no meaning, or that had not come
-/// after a minute.
+/// after three minutes.
 pub fn hold(transcript: &Path, exe: &Path) -> Result<(), Mismatch> {
     let script = Transcript::read(transcript)?;
     let wanted = script.command.program();
@@ -196,8 +196,8 @@ impl Holder {
         }
     }
 
-    /// Hellos may follow a group of any number. One may come anywhere: however fast a dialogue is, a
-    /// point of the grid can fall into it.
+    /// Hellos may follow a group of any number. One may come anywhere: however fast a dialogue is,
+    /// a point of the grid can fall into it.
     fn skip_hellos(&mut self) {
         let mut spare = 1;
         while (self.hellos.may_grow() || spare > 0)
