@@ -92,7 +92,7 @@ fn answers(
                 pool.spawn(n, work, move |answered| match answered {
                     (Ok(value), took) => say(&output, answer(n, (value, took))),
                     (Err(error), _) => say(&output, format_args!("error: fib({n}): {error}")),
-                });
+                })?;
             }
             Err(error) => say(output, error)?,
         }

@@ -38,16 +38,16 @@ impl Pool {
 
     // ANCHOR: spawn
     /// Has a thread of the pool do the `work` on question n, and then `tell` of it. Waits while
-    /// [`PENDING_MAX`] questions are open.
+    /// [`PENDING_MAX`] questions are open. Returns the first error that telling has met so far.
     ///
-    /// Once the questions are abandoned, no work is begun any more, and nothing is told.
+    /// Once the questions are abandoned, no work is begun any more, and no telling.
     pub(crate) fn spawn<T>(
         &self,
         n: u32,
         work: impl FnOnce() -> T + Send + 'static,
         tell: impl FnOnce(T) -> io::Result<()> + Send + 'static,
-    ) {
-        let question = Question::open(&self.account, n);
+    ) -> io::Result<()> {
+        let question = Question::open(&self.account, n)?;
         self.threads.spawn_fifo(move || {
             if question.is_abandoned() {
                 return;
@@ -57,14 +57,15 @@ impl Pool {
                 question.close(tell(done));
             }
         });
+        Ok(())
     }
     // ANCHOR_END: spawn
 
     // ANCHOR: wait
-    /// Waits until no question is open. Returns the first error that telling an answer met.
+    /// Waits until no question is open, or until telling an answer meets an error, and returns it.
     pub(crate) fn wait(&self) -> io::Result<()> {
         let mut state = self.account.lock();
-        while !state.open.is_empty() {
+        while state.is_waited_for() {
             state = self.account.wait(state);
         }
         state.failure.take().map_or(Ok(()), Err)
@@ -72,14 +73,15 @@ impl Pool {
     // ANCHOR_END: wait
 
     // ANCHOR: wait_for
-    /// Waits until no question is open, but no longer than `grace`, and abandons those that are
-    /// open then. Returns their numbers, in the order in which they were asked.
+    /// As [`Pool::wait`], but no longer than `grace`, and abandons what is open then. Returns the
+    /// numbers, in the order in which they were asked. An answer that is being told at that moment
+    /// is among them, and may still appear.
     pub(crate) fn wait_for(&self, grace: Duration) -> io::Result<Vec<u32>> {
         let state = self.account.lock();
         let (mut state, _) = self
             .account
             .changed
-            .wait_timeout_while(state, grace, |state| !state.open.is_empty())
+            .wait_timeout_while(state, grace, |state| state.is_waited_for())
             .unwrap_or_else(PoisonError::into_inner);
         state.abandoned = true;
         let numbers = state.open.iter().map(|(_, n)| *n).collect();
@@ -103,9 +105,18 @@ struct State {
     open: Vec<(u64, u32)>,
     asked: u64,
     abandoned: bool,
+    /// The first error that telling an answer met: nobody may be there any more to be told.
     failure: Option<io::Error>,
 }
 // ANCHOR_END: account
+
+// ANCHOR: waited_for
+impl State {
+    fn is_waited_for(&self) -> bool {
+        !self.open.is_empty() && self.failure.is_none()
+    }
+}
+// ANCHOR_END: waited_for
 
 // ANCHOR: locking
 impl Account {
@@ -121,7 +132,7 @@ impl Account {
 // ANCHOR_END: locking
 
 // ANCHOR: question
-/// One open question. It is closed when it is dropped, so that a panic cannot leave it open.
+/// One open question. It is closed when it is dropped, so that no path can leave it open.
 struct Question {
     account: Arc<Account>,
     serial: u64,
@@ -130,15 +141,18 @@ struct Question {
 
 impl Question {
     // ANCHOR: open
-    fn open(account: &Arc<Account>, n: u32) -> Question {
+    fn open(account: &Arc<Account>, n: u32) -> io::Result<Question> {
         let mut state = account.lock();
-        while state.open.len() >= PENDING_MAX {
+        while state.open.len() >= PENDING_MAX && state.failure.is_none() {
             state = account.wait(state);
+        }
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
         }
         let serial = state.asked;
         state.asked += 1;
         state.open.push((serial, n));
-        Question { account: Arc::clone(account), serial }
+        Ok(Question { account: Arc::clone(account), serial })
     }
     // ANCHOR_END: open
 
@@ -164,3 +178,58 @@ impl Drop for Question {
     }
 }
 // ANCHOR_END: drop_question
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const ONE: NonZero<usize> = NonZero::new(1).expect("one is not zero");
+
+    #[test]
+    fn what_is_abandoned_is_named_in_order_never_begun_and_never_told() {
+        let pool = Pool::new(ONE).expect("a thread is free");
+        let (release, held) = mpsc::channel::<()>();
+        let (told, tellings) = mpsc::channel();
+        let tell = |told: mpsc::Sender<u32>, n| move |()| told.send(n).map_err(io::Error::other);
+        let begun = Arc::new(Mutex::new(Vec::new()));
+        let (first, second) = (Arc::clone(&begun), Arc::clone(&begun));
+        let hold = move || {
+            first.lock().expect("no test panics here").push(41);
+            held.recv().expect("the test releases it");
+        };
+        let queued = move || second.lock().expect("no test panics here").push(40);
+        pool.spawn(41, hold, tell(told.clone(), 41)).expect("nothing failed");
+        pool.spawn(40, queued, tell(told, 40)).expect("nothing failed");
+        let abandoned = pool.wait_for(Duration::ZERO).expect("nothing failed");
+        assert_eq!(abandoned, [41, 40]);
+        release.send(()).expect("the worker waits for it");
+        assert!(tellings.recv().is_err(), "both were dropped without being told");
+        assert_eq!(*begun.lock().expect("no test panics here"), [41]);
+    }
+
+    #[test]
+    fn the_first_failure_is_returned_while_other_questions_are_open() {
+        let pool = Pool::new(ONE).expect("a thread is free");
+        let (release, held) = mpsc::channel::<()>();
+        pool.spawn(1, || (), |()| Err(io::Error::other("first"))).expect("nothing failed");
+        pool.spawn(2, || (), |()| Err(io::Error::other("second"))).expect("nothing failed so far");
+        pool.spawn(3, move || held.recv().is_ok(), |_| Ok(())).expect("nothing failed so far");
+        assert_eq!(pool.wait().map_err(|error| error.to_string()), Err("first".to_owned()));
+        release.send(()).expect("the worker waits for it");
+    }
+
+    #[test]
+    fn a_reader_that_waits_for_room_is_told_of_a_failure() {
+        let pool = Pool::new(ONE).expect("a thread is free");
+        let (release, held) = mpsc::channel::<()>();
+        let fail = |_| Err(io::Error::other("nobody reads"));
+        pool.spawn(1, move || held.recv().is_ok(), fail).expect("nothing failed");
+        for _ in 1..PENDING_MAX {
+            pool.spawn(2, || (), |()| Ok(())).expect("nothing failed");
+        }
+        release.send(()).expect("the worker waits for it");
+        while pool.spawn(3, || (), |()| Ok(())).is_ok() {}
+    }
+}

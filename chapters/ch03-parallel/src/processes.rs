@@ -131,7 +131,8 @@ impl Drop for Worker {
 // ANCHOR_END: drop_worker
 
 // ANCHOR: serve
-/// The worker's side: answers each number that a line of `questions` holds, until they end.
+/// The worker's side: answers each number that a line of `questions` holds. When they end, the
+/// process ends, and what has no answer yet gets none: nobody is left to read it.
 ///
 /// A thread of its own does the reading, and ends the process when there is nothing more to read:
 /// so a worker ends with its parent, however the parent ended, also in the middle of a long answer.

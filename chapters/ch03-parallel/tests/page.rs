@@ -265,8 +265,7 @@ mod outside {
     }
 
     fn kill(pid: u32) {
-        let status = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        assert!(status.expect("kill is on every Unix").success());
+        lab::by_id::kill(pid).expect("it is alive");
     }
 
     #[test]
@@ -279,10 +278,10 @@ mod outside {
         pinned.args(["-c", first, PROGRAM, "--workers", "2", "--every", "1000"]);
         let mut program = Program::start(pinned);
         assert!(program.line().ends_with("Hello world!"));
-        program.write("41\n36\n10\n");
-        program.expect_answer("fib(36) = ");
+        program.write("39\n34\n10\n");
+        program.expect_answer("fib(34) = ");
         program.expect_answer("fib(10) = ");
-        program.expect_answer("fib(41) = ");
+        program.expect_answer("fib(39) = ");
         program.expect_end();
     }
 
@@ -344,13 +343,9 @@ mod outside {
 
     /// The worker of a program, once it is one: before that, it is a copy of its parent.
     fn worker_of(program: &Program) -> u32 {
-        let parent = program.child.id().to_string();
         let mut found = None;
         wait_until("a worker's start", || {
-            let output =
-                Command::new("pgrep").args(["-P", &parent, "-f", "--", "--worker$"]).output();
-            let text = String::from_utf8(output.expect("pgrep is installed").stdout);
-            found = text.expect("pgrep writes ASCII").trim().parse().ok();
+            found = lab::by_id::children_with(program.child.id(), "--worker").first().copied();
             found.is_some()
         });
         found.expect("that is what was waited for")

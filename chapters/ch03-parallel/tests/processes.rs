@@ -1,11 +1,12 @@
 //! Worker processes: what is asked of a worker that dies is not lost, and nothing is left behind.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use ch03_parallel::{ASK_MAX, Processes};
 use lab::inside::PATIENCE;
@@ -23,23 +24,28 @@ fn shell(script: &str) -> Command {
 }
 
 fn kill(pid: u32) {
-    let status = Command::new("kill").args(["-9", &pid.to_string()]).status();
-    assert!(status.expect("kill is on every Unix").success());
+    lab::by_id::kill(pid).expect("it is alive");
 }
 
-/// Waits until a process that is not our child is gone (or a zombie that its parent has not
-/// fetched).
-fn wait_gone(pid: u32) {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
-        let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output();
-        let state = String::from_utf8(output.expect("ps is on every Unix").stdout);
-        let state = state.expect("ps writes ASCII");
-        if state.trim().is_empty() || state.trim().starts_with('Z') {
-            return;
-        }
-        assert!(std::time::Instant::now() < deadline, "process {pid} is still there: {state}");
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
         thread::yield_now();
+    }
+}
+
+fn wait_gone(pid: u32) {
+    wait_until("the end of a process", || lab::by_id::is_gone(pid));
+}
+
+/// A program that is killed when the test that started it ends, however it ends.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -113,23 +119,70 @@ fn a_program_that_is_no_worker_is_not_asked_for_ever() {
 #[test]
 fn a_worker_ends_when_its_parent_is_killed_also_in_the_middle_of_an_answer() {
     // The parent is a whole program whose one worker computes something that takes years.
-    let mut parent = Command::new(env!("CARGO_BIN_EXE_ch03-parallel"))
-        .args(["--pool", "process", "--workers", "1", "--every", "1000"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut input = parent.stdin.take().expect("stdin was asked for as a pipe");
+    let mut parent = Program(
+        Command::new(env!("CARGO_BIN_EXE_ch03-parallel"))
+            .args(["--pool", "process", "--workers", "1", "--every", "1000"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("cargo built the program"),
+    );
+    let mut input = parent.0.stdin.take().expect("stdin was asked for as a pipe");
     input.write_all(b"93\n").expect("the program reads");
-    let worker = loop {
-        let output = Command::new("pgrep").args(["-P", &parent.id().to_string()]).output();
-        let found = String::from_utf8(output.expect("pgrep is installed").stdout);
-        if let Ok(pid) = found.expect("pgrep writes ASCII").trim().parse::<u32>() {
-            break pid;
-        }
-        thread::yield_now();
-    };
-    parent.kill().expect("the parent is running");
-    parent.wait().expect("the parent was killed");
+    let workers = || lab::by_id::children_with(parent.0.id(), "--worker");
+    wait_until("a worker's start", || !workers().is_empty());
+    let worker = workers()[0];
+    parent.0.kill().expect("the parent is running");
+    parent.0.wait().expect("the parent was killed");
     wait_gone(worker);
+}
+
+/// Two questions at a time are two workers: the shell that plays the worker answers only once both
+/// have started.
+#[test]
+fn two_questions_at_a_time_are_answered_by_two_workers() {
+    let folder = std::env::temp_dir().join(format!("ch03-workers-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("the temporary folder can be written");
+    let script = format!(
+        "read n; touch {0}/$$; while [ $(ls {0} | wc -l) -lt 2 ]; do :; done; echo $n; cat",
+        folder.display()
+    );
+    let processes = Arc::new(Processes::new(move || shell(&script)));
+    let asking = [7, 8].map(|n| {
+        let processes = Arc::clone(&processes);
+        thread::spawn(move || processes.ask(n))
+    });
+    let answers = asking.map(|thread| {
+        let answer = thread.join().expect("asking does not panic");
+        answer.expect("both workers answer")
+    });
+    assert_eq!((answers, processes.idle().len()), ([7, 8], 2));
+    std::fs::remove_dir_all(&folder).expect("it was created above");
+}
+
+#[test]
+fn any_number_of_idle_deaths_is_not_the_doing_of_a_question() {
+    let processes = Processes::new(worker);
+    let idle = ASK_MAX as usize + 1;
+    thread::scope(|scope| {
+        for _ in 0..idle {
+            scope.spawn(|| processes.ask(30).expect("a worker answers"));
+        }
+    });
+    // Fewer than that, where one was quick enough to be asked twice.
+    for pid in processes.idle() {
+        kill(pid);
+        wait_gone(pid);
+    }
+    assert_eq!(processes.ask(10).expect("a new worker answers"), 55);
+}
+
+#[test]
+fn a_worker_that_is_dropped_leaves_no_zombie() {
+    let processes = Processes::new(worker);
+    processes.ask(10).expect("a worker answers");
+    let idle = processes.idle();
+    drop(processes);
+    let entry = format!("/proc/{}", idle[0]);
+    assert!(!std::path::Path::new(&entry).exists(), "its status was not fetched");
 }

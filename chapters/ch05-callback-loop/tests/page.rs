@@ -25,10 +25,10 @@ fn run(event_loop: &EventLoop) {
 }
 
 /// Answers the first of `numbers`, and asks to be called again for the others. A hello falls due
-/// while 43 is being computed.
+/// while 42 is being computed.
 fn answers(event_loop: &EventLoop, mut numbers: Vec<&'static str>, soon: bool, said: Said) {
     let number = numbers.remove(0);
-    if number == "43" {
+    if number == "42" {
         let said = Rc::clone(&said);
         event_loop.call_at(Instant::now(), move |_| said.borrow_mut().push("hello"));
     }
@@ -46,10 +46,10 @@ fn answers(event_loop: &EventLoop, mut numbers: Vec<&'static str>, soon: bool, s
 
 #[test]
 fn with_call_soon_the_late_hello_comes_one_answer_later() {
-    for (soon, expected) in [(true, ["43", "1", "hello", "2"]), (false, ["43", "hello", "1", "2"])]
+    for (soon, expected) in [(true, ["42", "1", "hello", "2"]), (false, ["42", "hello", "1", "2"])]
     {
         let (event_loop, said) = (event_loop(), Said::default());
-        answers(&event_loop, vec!["43", "1", "2"], soon, Rc::clone(&said));
+        answers(&event_loop, vec!["42", "1", "2"], soon, Rc::clone(&said));
         run(&event_loop);
         assert_eq!(*said.borrow(), expected);
     }
