@@ -11,7 +11,7 @@ pub(super) fn right(subject: &Subject) -> Verdict {
     verdict(talk(subject, &Setting::quiet(), |talk| {
         for (typed, asked) in SPELLINGS {
             talk.send(format!("{typed}\n"))?;
-            talk.answers(&[asked], PATIENCE)?;
+            talk.answers(&[asked])?;
         }
         Ok(())
     }))
@@ -24,7 +24,7 @@ pub(super) fn to_many_lines(subject: &Subject) -> Verdict {
         talk.first_hello()?;
         let lines: Vec<String> = asked.iter().map(|n| format!("{n}\n")).collect();
         talk.send(lines.concat())?;
-        talk.answers(&asked, PATIENCE)?;
+        talk.answers(&asked)?;
         answered_exactly(talk, subject, &asked)
     }))
 }
@@ -52,7 +52,7 @@ pub(super) fn to_split_lines(subject: &Subject) -> Verdict {
             talk.send(write)?;
             talk.wait_until_read()?;
         }
-        talk.answers(&ASKED, PATIENCE)?;
+        talk.answers(&ASKED)?;
         let dialogue = talk.dialogue();
         match dialogue.len() == ASKED.len() {
             true => Ok(()),
@@ -88,7 +88,7 @@ pub(super) fn to_bad_lines(subject: &Subject) -> Verdict {
         mistake(talk, "7".repeat(TOO_LONG).as_bytes(), 22, |line| line.starts_with("error: "))?;
         let before = talk.dialogue().len();
         talk.send("\n  \t\r\n23\n")?;
-        talk.answers(&[23], PATIENCE)?;
+        talk.answers(&[23])?;
         match talk.dialogue().len() - before {
             1 => Ok(()),
             _ => Err(Verdict::NotShown(format!(
@@ -105,7 +105,7 @@ fn mistake(talk: &mut Talk, bad: &[u8], asked: u32, is_right: impl Fn(&str) -> b
     let before = talk.dialogue().len();
     let typed = [bad, format!("\n{asked}\n").as_bytes()].concat();
     talk.send(typed)?;
-    talk.answers(&[asked], PATIENCE)?;
+    talk.answers(&[asked])?;
     talk.driven
         .wait(std::time::Instant::now() + PATIENCE, |driven| dialogue_of(driven, before + 2));
     let new = talk.dialogue().split_off(before);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::calibration::slow;
-use super::talk::{END_LIMIT, LONG_PATIENCE, PATIENCE, Setting, Talk, not_judged, talk};
+use super::talk::{END_LIMIT, PATIENCE, Setting, Talk, not_judged, talk};
 use super::timing::timed;
 use super::{Outcome, Subject, verdict};
 use crate::driven::{Input, Output};
@@ -25,7 +25,7 @@ pub(super) fn at_end_of_input(subject: &Subject) -> Verdict {
             talk.first_hello()?;
             talk.send(format!("{}\n20", pending.n))?;
             talk.driven.close_input();
-            let answers = talk.answers(&[pending.n, 20], LONG_PATIENCE)?;
+            let answers = talk.slow_answers(&[pending.n, 20])?;
             let last = answers.into_iter().max().unwrap_or(talk.started);
             talk.ends_within(limit, last)
         })
@@ -76,7 +76,7 @@ fn reads_all(subject: &Subject, input: Input, asked: &[u32]) -> Outcome {
     let setting = Setting { input, ..Setting::quiet() };
     talk(subject, &setting, |talk| {
         talk.first_hello()?;
-        talk.answers(asked, PATIENCE)?;
+        talk.answers(asked)?;
         talk.ends_within(PATIENCE, Instant::now())
     })
 }

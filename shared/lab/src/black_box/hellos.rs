@@ -75,7 +75,7 @@ pub(super) fn during_half_a_line(subject: &Subject) -> Verdict {
             talk.send("1")?;
             on_time(talk, start, period)?;
             talk.send("0\n")?;
-            talk.answers(&[10], PATIENCE).map(drop)
+            talk.answers(&[10]).map(drop)
         })
     })
 }
@@ -144,7 +144,7 @@ pub(super) fn after_a_stall(subject: &Subject) -> Verdict {
                 let why = format!("{came} hellos in the {AFTER_STALL_PERIODS} T after the stall");
                 return Err(Verdict::NotShown(why + &talk.said()));
             }
-            talk.answers(&[QUICK], PATIENCE)?;
+            talk.answers(&[QUICK])?;
             let hellos = talk.hellos().into_iter().map(|hello| in_periods(hello - start, period));
             on_grid(&hellos.collect::<Vec<f64>>(), in_periods(end - start, period))
                 .map_err(Verdict::NotShown)

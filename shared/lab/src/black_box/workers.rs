@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::calibration::slow;
-use super::talk::{LONG_PATIENCE, Setting, talk};
+use super::talk::{Setting, talk};
 use super::{Outcome, Subject, verdict};
 use crate::verdict::Verdict;
 
@@ -54,7 +54,7 @@ fn answer_times(subject: &Subject, slow_questions: usize) -> Outcome<(Vec<Instan
         talk.first_hello()?;
         let lines: Vec<String> = asked.iter().map(|n| format!("{n}\n")).collect();
         talk.send(lines.concat())?;
-        times = talk.answers(&asked, LONG_PATIENCE)?;
+        times = talk.slow_answers(&asked)?;
         Ok(())
     })?;
     let quick = times.pop().expect("one time for each question, and the last is the quick one");
