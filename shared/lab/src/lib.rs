@@ -17,6 +17,8 @@ pub mod behaviour;
 #[cfg(unix)]
 pub mod black_box;
 #[cfg(unix)]
+pub mod by_id;
+#[cfg(unix)]
 pub mod dialogue;
 #[cfg(unix)]
 pub mod driven;
