@@ -1,5 +1,5 @@
-//! What the shared parts cost: the CPU work, whose growth the text states, and the cutting of lines,
-//! which must stay small beside it.
+//! What the shared parts cost: the CPU work, whose growth the text states, and the cutting of
+//! lines, which must stay small beside it.
 
 use std::hint::black_box;
 

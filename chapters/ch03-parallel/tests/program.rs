@@ -14,6 +14,12 @@ fn it_ends_quietly_when_nobody_reads_any_more() {
     ends_quietly_when_nobody_reads(PROGRAM, &[], "");
 }
 
+/// No hello comes for a thousand seconds, so the answers alone meet the closed output.
+#[test]
+fn an_answer_that_nobody_reads_ends_it_too() {
+    ends_quietly_when_nobody_reads(PROGRAM, &["--every", "1000"], "10\n");
+}
+
 #[test]
 fn it_ends_quietly_with_worker_processes_too() {
     ends_quietly_when_nobody_reads(PROGRAM, &["--pool", "process", "--workers", "2"], "1\n");

@@ -5,7 +5,7 @@
 //! buffer that the kernel, and therefore poll(2), knows nothing about.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use fib_timing::{Line, Lines};
 use rustix::io::{Errno, read};
@@ -76,14 +76,6 @@ impl<R: AsFd> LineSource<R> {
     }
     // ANCHOR_END: read_once
 }
-
-// ANCHOR: as_fd
-impl<R: AsFd> AsFd for LineSource<R> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.input.as_fd()
-    }
-}
-// ANCHOR_END: as_fd
 
 #[cfg(test)]
 mod tests {

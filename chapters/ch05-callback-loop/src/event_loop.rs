@@ -1,9 +1,10 @@
 //! The event loop: it waits in one place, and calls back.
 //!
-//! Every callback lies in one table, under a number. Three others hold numbers only: the ready
-//! queue (first in, first out), the timers (by deadline) and the selector (by descriptor). So a
-//! callback is cancelled by removing it from the table: a number that is left over somewhere calls
-//! nothing. And when the table is empty, nothing can happen any more, and the loop ends.
+//! Every callback lies in one table, under a number. The others hold numbers only: the ready queue
+//! (first in, first out), the timers (by deadline), the selector (by descriptor), and the list of
+//! what other threads called. So a callback is cancelled by removing it from the table: a number
+//! that is left over somewhere calls nothing. And when the table is empty, nothing can happen any
+//! more, and the loop ends.
 //!
 //! A turn of the loop has four phases, always in this order:
 //!
@@ -58,7 +59,7 @@ pub struct EventLoop {
 // ANCHOR_END: event_loop
 
 // ANCHOR: handle
-/// Names a callback that was asked for, so that it can be cancelled.
+/// Names a callback that was asked for, so that it can be cancelled, in the loop that gave it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handle {
     key: Key,
@@ -132,7 +133,8 @@ impl EventLoop {
 
     // ANCHOR: add_reader
     /// Calls back in each turn in which `source` can be read, until [`EventLoop::cancel`]. The
-    /// callback is given its own handle, so that it can do that itself.
+    /// callback is given its own handle, so that it can do that itself. One reader a descriptor: of
+    /// two, the second would read what the first has taken.
     ///
     /// Readiness is not data: a callback that does not read is called again in the next turn. The
     /// loop keeps `source` open as long as it waits for it.
@@ -175,7 +177,8 @@ impl EventLoop {
         }
         let callback = self.callbacks.borrow_mut().remove(&handle.key);
         if let Some(Callback::EachTime(_)) = callback {
-            self.selector.borrow_mut().deregister(handle.key);
+            // The source is dropped after the borrow: its drop may use this loop.
+            let _source = self.selector.borrow_mut().deregister(handle.key);
         }
         callback.is_some()
     }
@@ -198,15 +201,15 @@ impl EventLoop {
     ///
     /// # Panics
     ///
-    /// When a callback panics: the panic leaves through here. That callback is gone, all others are
-    /// still there, in their order, and the loop can be run again. Also when the loop is running
-    /// already.
+    /// When a callback panics: the panic leaves through here. All other callbacks are still there,
+    /// in their order (so is the one that panicked, if it is a reader), and the loop can be run
+    /// again. Also when the loop is running already.
     pub fn run_forever(&self) -> io::Result<()> {
         assert!(!self.running.replace(true), "this event loop is running already");
-        let _running = NotRunningAnyMore(&self.running);
+        let _running = NotRunningAnyMore(self);
         while !self.callbacks.borrow().is_empty() {
             self.run_once()?;
-            if self.stopping.take() {
+            if self.stopping.get() {
                 break;
             }
         }
@@ -223,7 +226,7 @@ impl EventLoop {
         // 2. Wait: for a descriptor, for another thread, or until that time is over.
         let readable = self.selector.borrow().select(time_limit)?;
 
-        // 3. What is due? Descriptors, what other threads called, timers.
+        // 3. What is due? What other threads called, descriptors, timers.
         self.queue_readable(&readable)?;
         self.queue_due(Instant::now());
 
@@ -262,6 +265,7 @@ impl EventLoop {
         for key in readable {
             match *key {
                 WAKEUPS => ready.extend(self.wakeups.take()?),
+                reader if ready.contains(&reader) => {} // left over by a panic
                 reader => ready.push_back(reader),
             }
         }
@@ -297,11 +301,12 @@ impl EventLoop {
 
 // ANCHOR: rest
 /// A panic, too, ends the run.
-struct NotRunningAnyMore<'a>(&'a Cell<bool>);
+struct NotRunningAnyMore<'a>(&'a EventLoop);
 
 impl Drop for NotRunningAnyMore<'_> {
     fn drop(&mut self) {
-        self.0.set(false);
+        self.0.running.set(false);
+        self.0.stopping.set(false);
     }
 }
 

@@ -17,7 +17,7 @@ mod remote;
 mod selector;
 mod timers;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -64,7 +64,7 @@ struct Program<R, W> {
     start: Instant,
     period: Duration,
     /// The error that ended the program. A callback has no caller to return it to.
-    failure: Cell<Option<io::Error>>,
+    failure: RefCell<Option<io::Error>>,
 }
 // ANCHOR_END: program
 
@@ -119,11 +119,15 @@ impl<R: AsFd + 'static, W: Write + 'static> Program<R, W> {
             output: RefCell::new(output),
             start: Instant::now(),
             period,
-            failure: Cell::new(None),
+            failure: RefCell::default(),
         }
     }
 
+    /// After a failure there is none: what is ready in that turn still runs, and must not compute.
     fn next_line(&self) -> Next {
+        if self.failure.borrow().is_some() {
+            return Next::End;
+        }
         self.lines.borrow_mut().next_line()
     }
 
@@ -163,7 +167,7 @@ impl<R: AsFd + 'static, W: Write + 'static> Program<R, W> {
 
     /// Where `?` used to return an error, a callback can only put it down somewhere, and stop.
     fn fail(&self, event_loop: &EventLoop, error: io::Error) {
-        self.failure.set(Some(error));
+        self.failure.borrow_mut().get_or_insert(error); // the first is the cause
         event_loop.stop();
     }
     // ANCHOR_END: say

@@ -20,7 +20,8 @@ use crate::pool::Pool;
 use crate::{Program, hellos};
 
 /// How many questions may be open at once. Beyond that the program reads no further, and so
-/// whoever writes to it waits: otherwise a fast writer would fill the memory with questions.
+/// whoever writes to it waits: otherwise a fast writer would fill the memory with questions. An
+/// `exit` behind so many is not read before one of them is answered.
 pub const PENDING_MAX: usize = 1024;
 
 // ANCHOR: run_offloaded
@@ -168,7 +169,11 @@ where
     fn exit(self: Rc<Self>, event_loop: &EventLoop) {
         self.end(event_loop);
         event_loop.call_later(EXIT_GRACE, move |event_loop| {
-            command_line::complain_abandoned(&self.open.borrow());
+            let open = self.open.borrow();
+            // None are open where the last answer came in this very turn.
+            if !open.is_empty() {
+                command_line::complain_abandoned(&open);
+            }
             event_loop.stop();
         });
     }

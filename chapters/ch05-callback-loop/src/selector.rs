@@ -1,9 +1,9 @@
 //! A selector: one call that waits for any of many.
 //!
 //! It holds interests, each a descriptor and a key, and [`Selector::select`] blocks until one of
-//! the descriptors is ready to be read, or the time is over. It is poll(2), the portable one of the
-//! three that Linux has: select(2) and poll(2) call a regular file always ready, epoll(7) refuses
-//! it, and `< numbers.txt` should work.
+//! the descriptors is ready to be read, or the time is over. It is poll(2): like
+//! select(2) it is portable and calls a regular file always ready, so that `< numbers.txt` works.
+//! Linux has epoll(7) as well, which refuses a regular file.
 //!
 //! What select returns is **readiness**: a read would not block now. It is not data, and it may be
 //! outdated. As long as the condition holds it is reported again (level-triggered).
@@ -38,17 +38,20 @@ impl<S: AsFd> Selector<S> {
     // ANCHOR_END: interests
 
     // ANCHOR: deregister
-    /// The opposite of [`Selector::register`].
+    /// The opposite of [`Selector::register`]: gives the source back.
     #[allow(dead_code, reason = "this file is the same in every chapter that has it")]
-    pub(crate) fn deregister(&mut self, key: Key) {
-        self.interests.retain(|(registered, _)| *registered != key);
+    pub(crate) fn deregister(&mut self, key: Key) -> Option<S> {
+        let index = self.interests.iter().position(|(registered, _)| *registered == key)?;
+        Some(self.interests.remove(index).1)
     }
     // ANCHOR_END: deregister
 
     // ANCHOR: select
     /// Blocks until a registered descriptor is ready, but no longer than `timeout` (`None`: for
-    /// ever), and returns the keys of those that are. After a signal it returns none of them: the
-    /// caller knows better than we do how long there is still to wait.
+    /// ever), and returns the keys of those that are. When a signal handler ran it returns none
+    /// of them: the caller knows better than we do how long there is still to wait. (A process that
+    /// was stopped and goes on, Ctrl-Z and `fg`, does not get here: the kernel goes on waiting, for
+    /// as long as was left when it was stopped.)
     pub(crate) fn select(&self, timeout: Option<Duration>) -> io::Result<Vec<Key>> {
         let mut polled: Vec<PollFd<'_>> =
             self.interests.iter().map(|(_, source)| PollFd::new(source, PollFlags::IN)).collect();
@@ -83,12 +86,13 @@ fn is_ready(reported: PollFlags) -> io::Result<bool> {
 // ANCHOR_END: is_ready
 
 // ANCHOR: timespec
-/// A timeout that is too long for the kernel's type is as good as for ever, and is cut there.
+/// The longest wait that every poll(2) accepts: some counts milliseconds in an `int`. About 24
+/// days; whoever asked for more comes back early and asks again.
+const TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+
 fn timespec(timeout: Duration) -> Timespec {
-    Timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    }
+    let timeout = timeout.min(TIMEOUT_MAX);
+    Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() }
 }
 // ANCHOR_END: timespec
 
@@ -135,7 +139,7 @@ mod tests {
         }
         (&pipes[3].1).write_all(b"x").expect("the pipe is empty");
         (&pipes[5].1).write_all(b"x").expect("the pipe is empty");
-        selector.deregister(5);
+        assert!(selector.deregister(5).is_some());
         assert_eq!(select(&selector, None), [3]);
     }
 
@@ -161,8 +165,19 @@ mod tests {
 
     #[test]
     fn no_timeout_is_too_long() {
+        let longest = timespec(Duration::MAX);
+        assert_eq!((longest.tv_sec, longest.tv_nsec), (2_147_483, 647_000_000));
         let mut selector = Selector::new();
         selector.register(7, std::fs::File::open("/dev/null").expect("it exists"));
         assert_eq!(select(&selector, Some(Duration::MAX)), [7]);
+    }
+
+    #[test]
+    fn whatever_is_reported_means_read_and_what_cannot_be_polled_is_an_error() {
+        for reported in [PollFlags::IN, PollFlags::HUP, PollFlags::ERR] {
+            assert!(is_ready(reported).expect("it can be polled"), "{reported:?}");
+        }
+        assert!(!is_ready(PollFlags::empty()).expect("it can be polled"));
+        assert!(is_ready(PollFlags::NVAL).is_err());
     }
 }

@@ -34,6 +34,26 @@ fn an_input_that_cannot_be_read_is_an_error() {
     assert_eq!(result.map_err(|error| error.kind()), Err(io::ErrorKind::IsADirectory));
 }
 
+/// The first hello cannot be written. The loop still has a turn, and the line that it finds there
+/// must not be computed: that may take years.
+#[test]
+fn after_a_failed_write_no_line_is_computed() {
+    struct Broken;
+    impl io::Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::Error::other("a later failure"))
+        }
+    }
+    let (reader, mut writer) = io::pipe().expect("two descriptors are free");
+    io::Write::write_all(&mut writer, b"93\n").expect("the pipe is empty");
+    let compute = |n| panic!("fib({n}) is computed for nobody");
+    let result = ch05_callback_loop::run(reader, Broken, Duration::from_secs(1), compute);
+    assert_eq!(result.map_err(|error| error.kind()), Err(io::ErrorKind::BrokenPipe));
+}
+
 /// A hello that falls due during an answer is said before the next answer, not one answer later.
 #[test]
 fn a_hello_that_is_due_goes_before_the_next_line() {

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::thread;
@@ -360,4 +360,140 @@ fn dropping_the_loop_drops_every_callback() {
     });
     drop(event_loop);
     assert_eq!(Rc::strong_count(&held), 1);
+}
+
+/// A descriptor that counts how often it is waited for.
+struct Counted {
+    pipe: io::PipeReader,
+    waits: Rc<Cell<usize>>,
+}
+
+impl AsFd for Counted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waits.set(self.waits.get() + 1);
+        self.pipe.as_fd()
+    }
+}
+
+/// Phase 1 computes how long to sleep: with ten timers there are ten waits, not thousands. A call
+/// from outside before that must not leave a byte behind, which would end every wait.
+#[test]
+fn it_wakes_once_a_timer() {
+    let event_loop = event_loop();
+    event_loop.call_soon_threadsafe(|_, _| {}).call(());
+    run(&event_loop);
+    let (pipe, _writer) = io::pipe().expect("two descriptors are free");
+    let waits = Rc::new(Cell::new(0));
+    let counted = Counted { pipe, waits: Rc::clone(&waits) };
+    let reader = event_loop.add_reader(Rc::new(counted), |_, _| unreachable!("it is silent"));
+    for n in 1..=10 {
+        event_loop.call_later(Duration::from_millis(n * 5), move |event_loop| {
+            if n == 10 {
+                event_loop.cancel(reader);
+            }
+        });
+    }
+    run(&event_loop);
+    assert!(waits.get() <= 10, "{} waits for ten timers", waits.get());
+}
+
+/// Phase 3 has an order, and takes all that is due.
+#[test]
+fn other_threads_then_descriptors_then_timers() {
+    let (event_loop, trace) = (event_loop(), Trace::default());
+    let (reader, mut writer) = pipe();
+    writer.write_all(b"x").expect("the pipe is empty");
+    let (first, next) = (trace.clone(), trace.callback("next turn"));
+    event_loop.call_at(Instant::now(), move |event_loop| {
+        first.add("timer 1");
+        event_loop.call_soon(next);
+    });
+    event_loop.call_at(Instant::now(), trace.callback("timer 2"));
+    let its_trace = trace.clone();
+    event_loop.add_reader(reader, move |event_loop, handle| {
+        its_trace.add("reader");
+        event_loop.cancel(handle);
+    });
+    let its_trace = trace.clone();
+    event_loop.call_soon_threadsafe(move |_, _: Option<()>| its_trace.add("thread")).call(());
+    run(&event_loop);
+    trace.expect(&["thread", "reader", "timer 1", "timer 2", "next turn"]);
+}
+
+/// One byte stands for any number of calls. A byte for each would fill the pipe, and the caller
+/// would block while the loop waits for the lock that it holds.
+#[test]
+fn more_calls_than_a_pipe_can_hold_do_not_block() {
+    const CALLS: usize = 70_000; // a pipe of Linux holds 65,536 bytes
+    let event_loop = event_loop();
+    let called = Rc::new(Cell::new(0));
+    for _ in 0..CALLS {
+        let called = Rc::clone(&called);
+        event_loop.call_soon_threadsafe(move |_, _| called.set(called.get() + 1)).call(());
+    }
+    run(&event_loop);
+    assert_eq!(called.get(), CALLS);
+}
+
+/// A panic in a turn leaves the key of a ready reader in the queue. The next poll reports it again.
+#[test]
+fn after_a_panic_a_reader_is_called_once_a_turn() {
+    let (event_loop, trace) = (event_loop(), Trace::default());
+    let (reader, mut writer) = pipe();
+    writer.write_all(b"x").expect("the pipe is empty");
+    event_loop.call_soon(|event_loop| {
+        // In the turn after this one both are ready, and the panic comes first.
+        event_loop.call_soon(|_| panic!("in a callback"));
+    });
+    let (source, its_trace) = (Rc::clone(&reader), trace.clone());
+    let mut turns = 0;
+    event_loop.add_reader(reader, move |event_loop, handle| {
+        turns += 1;
+        if turns == 1 {
+            return; // not read in the first turn, so that it is ready in the second
+        }
+        its_trace.add("read");
+        (&*source).read_exact(&mut [0]).expect("it is ready"); // a second time it would block
+        if turns == 2 {
+            event_loop.cancel(handle);
+        }
+    });
+    assert!(panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_forever())).is_err());
+    run(&event_loop);
+    trace.expect(&["read"]);
+}
+
+#[test]
+fn a_stop_does_not_survive_a_panic() {
+    let (event_loop, trace) = (event_loop(), Trace::default());
+    event_loop.call_soon(|event_loop| event_loop.stop());
+    event_loop.call_soon(|_| panic!("in a callback"));
+    event_loop.call_later(Duration::from_millis(1), trace.callback("timer"));
+    assert!(panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_forever())).is_err());
+    run(&event_loop);
+    trace.expect(&["timer"]);
+}
+
+/// A source may use the loop while it is dropped.
+#[test]
+fn a_source_is_dropped_outside_of_the_loop_s_own_borrows() {
+    struct Asks(io::PipeReader, Rc<EventLoop>);
+    impl AsFd for Asks {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let (reader, _writer) = io::pipe().expect("two descriptors are free");
+            let handle = self.1.add_reader(Rc::new(reader), |_, _| {});
+            self.1.cancel(handle);
+        }
+    }
+    let event_loop = Rc::new(event_loop());
+    let (reader, _writer) = io::pipe().expect("two descriptors are free");
+    let asks = Asks(reader, Rc::clone(&event_loop));
+    let handle = event_loop.add_reader(Rc::new(asks), |_, _| {});
+    assert!(event_loop.cancel(handle));
+    run(&event_loop);
 }

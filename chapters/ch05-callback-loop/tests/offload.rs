@@ -61,6 +61,40 @@ fn no_more_than_the_limit_are_open_and_all_are_answered() {
 }
 
 #[test]
+fn at_the_limit_no_further_line_is_read_and_afterwards_it_goes_on() {
+    let mut running = Running::start(run);
+    let slow = format!("{SLOW}\n");
+    running.write(&format!("{}x\n{slow}y\n", slow.repeat(PENDING_MAX - 1)));
+    while running.line().is_hello() {} // the error of x: one below the limit, lines are still read
+    for _ in 0..3 {
+        assert!(running.line().is_hello(), "y was read beyond the limit"); // each hello is a turn
+    }
+    running.gate.open_all();
+    let mut others = 0;
+    while others < PENDING_MAX + 1 {
+        others += usize::from(!running.line().is_hello());
+    }
+    running.write("10\n"); // and the input is still open
+    running.expect_answer(10, 55);
+    running.write("10\n");
+    running.expect_answer(10, 55);
+    running.hellos(2);
+    running.close();
+    running.expect_end();
+}
+
+/// With the output broken nothing more is said, asked or computed.
+#[test]
+fn after_a_failed_write_no_line_is_computed() {
+    let mut running = Running::start(run);
+    running.line();
+    running.close_output();
+    running.write("40\n");
+    let (outcome, _) = running.end();
+    assert_eq!(outcome.map_err(|error| error.kind()), Err(io::ErrorKind::BrokenPipe));
+}
+
+#[test]
 fn a_computation_that_panics_ends_the_program_with_an_error() {
     fn panics(input: File, output: Output, period: Duration, _: Gate) -> io::Result<()> {
         let compute = |_| panic!("this computation fails");

@@ -48,7 +48,7 @@ fn number(text: &str) -> Option<u32> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadLine {
     /// Not a whole number from 0 to [`FIB_MAX`]. What was typed, without the white space around it;
-    /// where it was not UTF-8, with U+FFFD for each byte that did not fit.
+    /// where it was not UTF-8, with U+FFFD for what did not fit.
     NotANumber(String),
     /// More than [`LINE_MAX`] bytes before the newline. The bytes are not kept.
     TooLong,

@@ -36,9 +36,9 @@ pub const EXIT_GRACE: Duration = Duration::from_millis(500);
 
 /// The n-th Fibonacci number, with fib(0) = 0 and fib(1) = 1, computed the slow way.
 ///
-/// This is the CPU work of every chapter. It calls itself 2·fib(n+1) − 1 times and is never made
-/// clever: what the chapters need is a function that keeps a core busy for as long as one likes.
-/// `inline(never)` keeps the cost the same wherever it is called from.
+/// This is the CPU work of every chapter. For one fib(n) it is called 2·fib(n+1) − 1 times, and it
+/// is never made clever: what the chapters need is a function that keeps a core busy for as long as
+/// one likes. `inline(never)` keeps the cost the same wherever it is called from.
 ///
 /// # Panics
 ///
@@ -49,7 +49,7 @@ pub fn fib(n: u32) -> u64 {
     if n < 2 { u64::from(n) } else { fib(n - 1) + fib(n - 2) }
 }
 
-/// Calls `work`, and says how long that took by the wall clock of this machine, waiting included.
+/// Calls `work`, and says how long that took, waiting included.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let value = work();

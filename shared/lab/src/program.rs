@@ -4,6 +4,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use crate::inside::PATIENCE;
 
 fn output(program: &str, arguments: &[&str]) -> Output {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
@@ -56,8 +60,8 @@ pub fn refuses_what_it_does_not_know(program: &str) {
 /// When it does not hold.
 pub fn ends_quietly_when_nobody_reads(program: &str, arguments: &[&str], poke: &str) {
     let mut child: Child = Command::new(program)
-        .args(arguments)
         .args(["--every", "0.001"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -68,15 +72,18 @@ pub fn ends_quietly_when_nobody_reads(program: &str, arguments: &[&str], poke: &
     let output = child.stdout.take().expect("it was asked for as a pipe");
     BufReader::new(output).read_line(&mut first).expect("our programs write UTF-8");
     assert!(first.ends_with(" - Hello world!\n"), "{first:?}");
+    let deadline = Instant::now() + PATIENCE;
     let status = loop {
-        // It is waited for with its input still open.
-        if poke.is_empty() {
-            break child.wait().expect("it is our child");
-        }
         if let Some(status) = child.try_wait().expect("it is our child") {
-            break status;
+            break status; // with its input still open
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("{program} did not end within {PATIENCE:?} of the end of its output");
         }
         let _ = input.write_all(poke.as_bytes()); // fails where it has ended meanwhile
+        thread::yield_now();
     };
     let mut complaint = String::new();
     let mut errors = child.stderr.take().expect("it was asked for as a pipe");

@@ -17,7 +17,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// very slow one. After that nothing is known.
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
-/// More CPU time than any probe asks for. A program that has used so much does not compute but spin.
+/// More CPU time than any probe asks for. A program that has used so much does not compute but
+/// spin.
 const LONG_CPU: Duration = Duration::from_secs(10);
 
 /// The specification's own limit: so soon after its last answer, or after `exit`, a program ends.
@@ -137,7 +138,8 @@ impl Talk {
         hellos(&self.driven).collect()
     }
 
-    /// Waits until each of `asked` has been answered, rightly, and says when, in the order of `asked`.
+    /// Waits until each of `asked` has been answered, rightly, and says when, in the order of
+    /// `asked`.
     pub(super) fn answers(&mut self, asked: &[u32]) -> Outcome<Vec<Instant>> {
         let times = self.answers_by(asked, Instant::now() + PATIENCE);
         times.ok_or_else(|| self.unanswered(asked))

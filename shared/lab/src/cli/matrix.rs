@@ -9,6 +9,10 @@ use lexopt::prelude::*;
 
 use super::{Trouble, help};
 
+/// A cell that could not be judged agrees with everything. Where there is more than one for so many
+/// that were, `--check` has checked nothing.
+const MOST_NOT_JUDGED: usize = 3;
+
 #[derive(Default)]
 struct Options {
     only: String,
@@ -79,6 +83,10 @@ fn report(rows: &[Measured], options: &Options, recorded: Option<&str>) -> Resul
         eprintln!("{remarks}")
     } else {
         println!("\n{remarks}")
+    }
+    if recorded.is_some() && totals.not_judged * MOST_NOT_JUDGED > totals.shown + totals.not_shown {
+        eprintln!("too few cells could be judged: this compares nothing");
+        return Err(Trouble::Disagrees);
     }
     if totals.disagree == 0 && differences.is_empty() { Ok(()) } else { Err(Trouble::Disagrees) }
 }
