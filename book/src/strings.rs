@@ -2,6 +2,7 @@
 //! none is in the program.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What `strings.toml` holds. `{…}` in a text is replaced.
@@ -50,6 +51,10 @@ pub struct Strings {
     pub hint: String,
     /// Spoken name of the behaviour matrix.
     pub matrix: String,
+    /// Before the names of the rows that nobody has measured.
+    pub unmeasured: String,
+    /// A few words for each column of the matrix, by its head.
+    pub behaviours: BTreeMap<String, String>,
     /// Names the mechanism's file: `The mechanism: {file}`.
     pub mechanism: String,
     /// A part not shown: `Not shown here: {part}. {reason}`.

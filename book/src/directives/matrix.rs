@@ -19,8 +19,8 @@ struct Matrix {
 pub(super) fn whole(directive: &Directive, page: &mut Page<'_>) -> Result<String, String> {
     directive.allow(0..=0, &[])?;
     let matrix = Matrix::load(page)?;
-    let rows: Vec<&Vec<String>> = matrix.rows.iter().collect();
-    let table = table(&matrix.head, &rows, page)?;
+    let (rows, open): (Vec<_>, Vec<_>) = matrix.rows.iter().partition(|row| is_measured(row));
+    let table = table(&matrix.head, &rows, page)? + &unmeasured(&open, page)?;
     let line = page.line;
     page.texts.extend([(matrix.before.clone(), line), (matrix.after.clone(), line)]);
     Ok(format!(
@@ -28,6 +28,30 @@ pub(super) fn whole(directive: &Directive, page: &mut Page<'_>) -> Result<String
         markdown(&matrix.before),
         markdown(&matrix.after)
     ))
+}
+
+/// Whether any cell of the row was measured: the program exists.
+fn is_measured(row: &[String]) -> bool {
+    row.iter().skip(1).any(|cell| verdict(cell) != "open")
+}
+
+/// Programs that do not exist yet have no columns to fill: they are named below the table.
+fn unmeasured(rows: &[&Vec<String>], page: &Page<'_>) -> Result<String, String> {
+    if rows.is_empty() {
+        return Ok(String::new());
+    }
+    let names: Result<Vec<String>, String> = rows.iter().map(|row| cell_text(&row[0])).collect();
+    let label = escape(&page.library.strings.unmeasured);
+    Ok(format!("\n<p class=\"matrix-legend\">{label} {}</p>", names?.join(" · ")))
+}
+
+/// What the columns ask, in a few words each.
+fn legend(head: &[String], page: &Page<'_>) -> String {
+    let names = head.iter().filter_map(|id| {
+        let name = page.library.strings.behaviours.get(id)?;
+        Some(format!("<b>{}</b> {}", escape(id), escape(name)))
+    });
+    format!("<p class=\"matrix-legend\">{}</p>", names.collect::<Vec<_>>().join(" · "))
 }
 
 /// The head and the rows of the implementations that the directive names.
@@ -39,7 +63,8 @@ pub(super) fn rows(directive: &Directive, page: &mut Page<'_>) -> Result<String,
         let row = matrix.rows.iter().find(|row| row[0].replace('`', "").trim() == name);
         rows.push(row.ok_or_else(|| format!("the matrix has no row `{name}`"))?);
     }
-    Ok(format!("<div class=\"matrix\">\n{}\n</div>", table(&matrix.head, &rows, page)?))
+    let table = table(&matrix.head, &rows, page)?;
+    Ok(format!("<div class=\"matrix\">\n{table}\n{}\n</div>", legend(&matrix.head, page)))
 }
 
 impl Matrix {

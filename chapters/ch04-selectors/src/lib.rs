@@ -49,7 +49,7 @@ pub fn run(
 // ANCHOR_END: run
 
 // ANCHOR: hellos
-/// The first promise: says hello if it is due, and returns when the next one is.
+/// The first promise: says hello if it is due. Returns the time at which the next one is due.
 fn hellos(
     output: &mut impl Write,
     start: Instant,

@@ -128,3 +128,20 @@ fn readme_and_book_name_every_chapter_and_the_two_commands() {
         assert!(readme.contains(command), "README: {command}");
     }
 }
+
+/// The first thing a stranger reads was recorded, and is held again like every other dialogue. What
+/// was typed is marked with ⏎ there.
+#[test]
+fn the_readme_shows_a_recorded_dialogue() {
+    let recorded = read(root().join("book/transcripts/ch05-readme.txt"));
+    let shown: Vec<String> = recorded
+        .lines()
+        .filter(|line| !line.starts_with("# ") && !line.starts_with("= "))
+        .map(|line| match line.strip_prefix("< ") {
+            Some(typed) => format!("{typed}⏎"),
+            None => line.to_owned(),
+        })
+        .collect();
+    let readme = read(root().join("README.md"));
+    assert!(readme.contains(&shown.join("\n")), "README does not show:\n{}", shown.join("\n"));
+}
