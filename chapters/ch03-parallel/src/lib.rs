@@ -51,8 +51,8 @@ pub fn run(
     let start = Instant::now();
     let output = Arc::new(Mutex::new(output));
     let pool = Pool::new(workers)?;
-    // The first hello is said before there is a second thread: of two threads, either may run
-    // first.
+    // The first hello is said before there is a thread that could answer: of two threads, either
+    // may run first.
     say(&output, hello(SystemTime::now()))?;
     let hello_output = Arc::clone(&output);
     first_to_end(

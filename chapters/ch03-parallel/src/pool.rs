@@ -106,7 +106,7 @@ struct State {
     open: Vec<(u64, u32)>,
     asked: u64,
     abandoned: bool,
-    /// The first error that telling an answer met: nobody may be there any more to be told.
+    /// The first error of telling an answer: perhaps nobody reads any more.
     failure: Option<io::Error>,
 }
 // ANCHOR_END: account
@@ -133,7 +133,7 @@ impl Account {
 // ANCHOR_END: locking
 
 // ANCHOR: question
-/// One open question. It is closed when it is dropped, on whichever path.
+/// One open question. It is closed when it is dropped, though not by a panic.
 struct Question {
     account: Arc<Account>,
     serial: u64,

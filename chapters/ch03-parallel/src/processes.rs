@@ -114,6 +114,7 @@ impl Worker {
         }
         let mut line = String::new();
         self.answers.read_line(&mut line).map_err(|_| Lost::WhileAsking)?;
+        // Where it died, the line is empty, and that is no number.
         line.trim_end().parse().map_err(|_| Lost::WhileAsking)
     }
     // ANCHOR_END: worker_ask

@@ -21,7 +21,7 @@ pub fn kill(pid: u32) -> io::Result<()> {
 /// status, counts as gone.
 pub fn is_gone(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    !stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
 }
 
 /// The children of a process whose last argument is `argument`. A child that was started just now
