@@ -40,7 +40,9 @@ fn unmeasured(rows: &[&Vec<String>], page: &Page<'_>) -> Result<String, String> 
     if rows.is_empty() {
         return Ok(String::new());
     }
-    let names: Result<Vec<String>, String> = rows.iter().map(|row| cell_text(&row[0])).collect();
+    // `ch04, busy wait: not built yet`: the label says what stands after the colon.
+    let name = |row: &&Vec<String>| cell_text(row[0].split(": ").next().unwrap_or_default());
+    let names: Result<Vec<String>, String> = rows.iter().map(name).collect();
     let label = escape(&page.library.strings.unmeasured);
     Ok(format!("\n<p class=\"matrix-legend\">{label} {}</p>", names?.join(" · ")))
 }

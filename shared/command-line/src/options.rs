@@ -165,7 +165,9 @@ pub(crate) fn help(name: &str, extras: &[Extra]) -> String {
             Extra::Offload => "  --offload             compute the answers on other threads, beside the loop\n".to_owned(),
             Extra::Pool => "  --pool rayon|process  compute the answers on threads or in processes (default rayon)\n".to_owned(),
             Extra::Workers => format!(
-                "  --workers N           how many answers are computed at once, 1 to {WORKERS_MAX} (default here: {})\n",
+                "  --workers N           {}how many answers are computed at once, 1 to {WORKERS_MAX} \
+                 (default here: {})\n",
+                if extras.contains(&Extra::Offload) { "with --offload: " } else { "" },
                 default_workers()
             ),
             Extra::Worker => continue,
