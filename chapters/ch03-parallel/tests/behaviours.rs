@@ -34,14 +34,18 @@ lab::behaviours!(run:
 );
 
 #[test]
-fn no_more_than_the_limit_are_open_and_all_are_answered() {
+fn at_the_limit_the_reader_waits_and_afterwards_all_are_answered() {
     let mut running = Running::start(run);
-    running.write(&format!("{SLOW}\n").repeat(PENDING_MAX + 100));
-    running.gate.wait_started(SLOW);
+    let slow = format!("{SLOW}\n");
+    running.write(&format!("{}x\n{slow}y\n", slow.repeat(PENDING_MAX)));
+    while running.line().is_hello() {} // the error of x: the limit is reached, not passed
+    for _ in 0..3 {
+        assert!(running.line().is_hello(), "y was read: the reader did not wait");
+    }
     running.close();
     running.gate.open_all();
-    for _ in 0..PENDING_MAX + 100 {
-        running.expect_answer(SLOW, u64::from(SLOW));
+    for _ in 0..PENDING_MAX + 2 {
+        running.reply(); // each question, and the error of y
     }
     running.expect_end();
 }

@@ -48,19 +48,6 @@ fn answers_are_said_by_the_loop_s_thread_and_computed_by_another() {
 }
 
 #[test]
-fn no_more_than_the_limit_are_open_and_all_are_answered() {
-    let mut running = Running::start(run);
-    running.write(&format!("{SLOW}\n").repeat(PENDING_MAX + 100));
-    running.gate.wait_started(SLOW);
-    running.close();
-    running.gate.open_all();
-    for _ in 0..PENDING_MAX + 100 {
-        running.expect_answer(SLOW, u64::from(SLOW));
-    }
-    running.expect_end();
-}
-
-#[test]
 fn at_the_limit_no_further_line_is_read_and_afterwards_it_goes_on() {
     let mut running = Running::start(run);
     let slow = format!("{SLOW}\n");
