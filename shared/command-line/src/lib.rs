@@ -1,5 +1,5 @@
-//! How every main program is started and how it ends: its options, its one line of advice, its exit
-//! status.
+//! How every form of the program is started and how it ends: its options, its one line of advice,
+//! its exit status.
 //!
 //! The rules are the same in all chapters, and they are not the lesson. A `main` reads
 //!
@@ -16,11 +16,13 @@
 
 #![forbid(unsafe_code)]
 
+mod experiment;
 mod options;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+pub use experiment::experiment;
 pub use options::{EVERY_MAX, EVERY_MIN, Extra, Options, UsageError, WORKERS_MAX, default_workers};
 
 /// The exit status of a program that was started with options it does not know.

@@ -1,4 +1,4 @@
-//! The options of the main programs.
+//! The options of the programs.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -29,6 +29,10 @@ pub enum Extra {
     /// `--worker`: be a worker process. Only the program itself uses it, so the help does not list
     /// it.
     Worker,
+    /// `--multi-thread`: poll the tasks on several threads, where a runtime can do both.
+    MultiThread,
+    /// `--tokio-stdin`: read with tokio's own standard input, not on a thread of the program's.
+    TokioStdin,
 }
 
 /// What was asked for.
@@ -44,6 +48,10 @@ pub struct Options {
     pub processes: bool,
     /// Be a worker process.
     pub worker: bool,
+    /// Poll the tasks on several threads.
+    pub multi_thread: bool,
+    /// Read with tokio's own standard input.
+    pub tokio_stdin: bool,
 }
 
 /// Two, or the number of cores where that is more: with one worker nothing would be computed beside
@@ -87,6 +95,8 @@ impl Options {
             offload: false,
             processes: false,
             worker: false,
+            multi_thread: false,
+            tokio_stdin: false,
         };
         let has = |extra| extras.contains(&extra);
         let mut parser = lexopt::Parser::from_args(arguments);
@@ -102,6 +112,8 @@ impl Options {
                     options.processes = pool(&parser.value()?)?
                 }
                 Arg::Long("worker") if has(Extra::Worker) => options.worker = true,
+                Arg::Long("multi-thread") if has(Extra::MultiThread) => options.multi_thread = true,
+                Arg::Long("tokio-stdin") if has(Extra::TokioStdin) => options.tokio_stdin = true,
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -171,6 +183,8 @@ pub(crate) fn help(name: &str, extras: &[Extra]) -> String {
                 default_workers()
             ),
             Extra::Worker => continue,
+            Extra::MultiThread => "  --multi-thread        poll the tasks on several threads (default: on one)\n".to_owned(),
+            Extra::TokioStdin => "  --tokio-stdin         read with tokio::io::stdin() (default: on a thread of its own)\n".to_owned(),
         });
     }
     text.push_str("  -h, --help            this text\n");
@@ -232,6 +246,8 @@ mod tests {
             ["--pool", "rayon"],
             ["--offload", "x"],
             ["--worker", "x"],
+            ["--multi-thread", "x"],
+            ["--tokio-stdin", "x"],
             ["--nonsense", "x"],
             ["stray", "x"],
         ] {
@@ -253,10 +269,32 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_is_off_until_it_is_given() {
+        const FLAGS: [Extra; 4] =
+            [Extra::Offload, Extra::Worker, Extra::MultiThread, Extra::TokioStdin];
+        let given = |arguments: &[&str]| {
+            let options = parse(&FLAGS, arguments).expect("they are flags of this program");
+            let o = options.expect("no --help was given");
+            [o.offload, o.worker, o.multi_thread, o.tokio_stdin]
+        };
+        assert_eq!(given(&[]), [false; 4]);
+        assert_eq!(given(&["--multi-thread"]), [false, false, true, false]);
+        assert_eq!(given(&["--tokio-stdin", "--offload"]), [true, false, false, true]);
+        assert_eq!(given(&["--worker"]), [false, true, false, false]);
+        assert_eq!(
+            parse(&[], &["--multi-thread"]),
+            Err("invalid option '--multi-thread'".to_owned())
+        );
+    }
+
+    #[test]
     fn help_wins_and_lists_what_the_chapter_has() {
         assert_eq!(parse(&[], &["--help"]), Ok(None));
         let text = help("ch03-parallel", &[Extra::Pool, Extra::Workers, Extra::Worker]);
         assert!(text.contains("--pool rayon|process") && text.contains("--workers N"), "{text}");
         assert!(!text.contains("--worker ") && !text.contains("--offload"), "{text}");
+        let text = help("hello_tokio", &[Extra::MultiThread, Extra::TokioStdin]);
+        assert!(text.contains("Usage: hello_tokio ["), "{text}");
+        assert!(text.contains("--multi-thread  ") && text.contains("--tokio-stdin  "), "{text}");
     }
 }

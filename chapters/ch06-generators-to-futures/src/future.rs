@@ -1,0 +1,84 @@
+//! Futures by hand: each a small struct, and a `poll`.
+//!
+//! The ones at the bottom wait for something outside: [`sleep`], [`readable`], [`yield_now`]. They
+//! leave a waker where somebody will call it, and say "not yet". The others wait for futures:
+//! [`join`], [`select`], [`timeout`]. They leave no waker, but hand down the one they are given. An
+//! `async fn` is of the second kind.
+//!
+//! # A future does nothing until it is polled
+//!
+//! To call an `async fn` makes a future, and runs nothing of it. Who forgets to await it has made a
+//! value and thrown it away, and the compiler warns:
+//!
+//! ```compile_fail
+//! #![deny(unused_must_use)]
+//! # use ch06_generators_to_futures::future::yield_now;
+//! async fn say() {
+//!     yield_now().await;
+//!     println!("nobody ever sees this");
+//! }
+//!
+//! say(); // unused implementer of `Future` that must be used
+//! ```
+//!
+//! `.await` polls it, but stands only inside of an `async fn` or an `async` block, and that is a
+//! future again. The outermost one is polled by an ordinary function:
+//! [`block_on`](crate::block_on()).
+//!
+//! ```compile_fail,E0728
+//! # use ch06_generators_to_futures::future::yield_now;
+//! fn say() {
+//!     yield_now().await; // in a function that cannot stop in the middle
+//! }
+//! ```
+//!
+//! # A future must not move once it was polled
+//!
+//! It may hold a reference to one of its own local variables, which are its fields. If it moved,
+//! the reference would still lead to the old place. So `poll` takes a `Pin`, and a `Pin` of such a
+//! future is given out only for a place that it cannot leave. A local variable is no such place:
+//!
+//! ```compile_fail,E0277
+//! # use ch06_generators_to_futures::future::yield_now;
+//! # use std::pin::Pin;
+//! # use std::task::{Context, Waker};
+//! async fn say() {
+//!     let line = [0; 80];
+//!     let borrowed = &line; // lives across the await: both are fields
+//!     yield_now().await;
+//!     println!("{borrowed:?}");
+//! }
+//!
+//! let mut future = say();
+//! let _ = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
+//! ```
+//!
+//! A box is one, because what moves is only the pointer to it. So is a local variable that `pin!`
+//! has hidden:
+//!
+//! ```
+//! # use ch06_generators_to_futures::future::yield_now;
+//! # use std::pin::pin;
+//! # use std::task::{Context, Waker};
+//! # async fn say() {
+//! #     let line = [0; 80];
+//! #     let borrowed = &line;
+//! #     yield_now().await;
+//! #     println!("{borrowed:?}");
+//! # }
+//! let mut context = Context::from_waker(Waker::noop());
+//! assert!(Box::pin(say()).as_mut().poll(&mut context).is_pending());
+//! assert!(pin!(say()).poll(&mut context).is_pending());
+//! ```
+
+mod join;
+mod readable;
+mod select;
+mod sleep;
+mod yield_now;
+
+pub use join::{Join, join};
+pub use readable::{Readable, readable};
+pub use select::{Either, Elapsed, Select, first_to_end, select, timeout};
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use yield_now::{YieldNow, yield_now};
