@@ -1,0 +1,214 @@
+//! The executor: it owns the tasks, and polls those that were woken.
+//!
+//! Every task lies in one table. A waker holds only the task's number, so it may outlive the task,
+//! be cloned, and travel to another thread, where the task itself must not go: what lies in the
+//! table need not be `Send`. A number that is left over somewhere wakes nothing. (Chapter 5 kept
+//! its callbacks in the same way.)
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use slab::Slab;
+
+use super::current;
+use super::remote::{Remote, Scheduled};
+
+// ANCHOR: task
+/// A future that the executor owns. Its output goes to its `JoinHandle`, so here it has none.
+pub(super) type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Names a task. A place in the table is used again, a number never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TaskId {
+    place: usize,
+    number: u64,
+}
+
+struct Slot {
+    number: u64,
+    /// Taken out while it is polled, so that the table is not borrowed meanwhile.
+    task: Option<Task>,
+}
+// ANCHOR_END: task
+
+// ANCHOR: executor
+/// The tasks, and the queue of those that are to be polled.
+pub(super) struct Executor {
+    tasks: RefCell<Slab<Slot>>,
+    /// First in, first out. Only this thread uses it, so it needs no lock.
+    ready: RefCell<VecDeque<Arc<TaskWaker>>>,
+    /// The same, for wake-ups from other threads.
+    remote: Arc<Remote<Arc<TaskWaker>>>,
+    next_number: Cell<u64>,
+}
+// ANCHOR_END: executor
+
+// ANCHOR: waker
+/// What is inside a task's `Waker`.
+pub(super) struct TaskWaker {
+    id: TaskId,
+    /// Whether it is in a queue already: woken twice, a task is polled once.
+    scheduled: Scheduled,
+    remote: Arc<Remote<Arc<TaskWaker>>>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.scheduled.set() {
+            current::schedule(self);
+        }
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.scheduled.set() {
+            current::schedule(Arc::clone(self));
+        }
+    }
+}
+
+impl TaskWaker {
+    /// From another thread, or from this one while its loop does not run.
+    pub(super) fn schedule_remotely(self: Arc<Self>) {
+        let remote = Arc::clone(&self.remote);
+        remote.push(self);
+    }
+}
+// ANCHOR_END: waker
+
+impl Executor {
+    pub(super) fn new(remote: Remote<Arc<TaskWaker>>) -> Executor {
+        Executor {
+            tasks: RefCell::default(),
+            ready: RefCell::default(),
+            remote: Arc::new(remote),
+            next_number: Cell::new(0),
+        }
+    }
+
+    // ANCHOR: spawn
+    /// Puts a task into the table, and into the ready queue: it is polled for the first time in its
+    /// turn, not here.
+    pub(super) fn spawn(&self, task: Task) -> TaskId {
+        let mut tasks = self.tasks.borrow_mut();
+        let id = self.schedule_new(tasks.vacant_key()).id;
+        tasks.insert(Slot { number: id.number, task: Some(task) });
+        id
+    }
+    // ANCHOR_END: spawn
+
+    // ANCHOR: main
+    /// The waker of the future that `block_on` holds itself, outside of the table. It has its turn
+    /// in the same queue.
+    pub(super) fn main(&self) -> Arc<TaskWaker> {
+        self.schedule_new(usize::MAX)
+    }
+    // ANCHOR_END: main
+
+    fn schedule_new(&self, place: usize) -> Arc<TaskWaker> {
+        let id = TaskId { place, number: self.next_number.get() };
+        self.next_number.set(id.number + 1);
+        let (scheduled, remote) = (Scheduled::new(), Arc::clone(&self.remote));
+        let waker = Arc::new(TaskWaker { id, scheduled, remote });
+        self.ready.borrow_mut().push_back(Arc::clone(&waker));
+        waker
+    }
+
+    // ANCHOR: schedule
+    /// Queues what was woken on this thread. What belongs to another executor is given back.
+    pub(super) fn schedule(&self, woken: Arc<TaskWaker>) -> Result<(), Arc<TaskWaker>> {
+        if !Arc::ptr_eq(&self.remote, &woken.remote) {
+            return Err(woken);
+        }
+        self.ready.borrow_mut().push_back(woken);
+        Ok(())
+    }
+
+    /// Queues what other threads have woken.
+    pub(super) fn take_remote(&self) {
+        self.remote.take(&mut *self.ready.borrow_mut());
+    }
+    // ANCHOR_END: schedule
+
+    pub(super) fn next_ready(&self) -> Option<Arc<TaskWaker>> {
+        self.ready.borrow_mut().pop_front()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.ready.borrow().is_empty()
+    }
+
+    // ANCHOR: poll
+    /// Polls the task that was woken, unless it has ended meanwhile.
+    pub(super) fn poll(&self, woken: Arc<TaskWaker>) {
+        let id = woken.id;
+        let Some(mut task) = self.take(id) else { return };
+        if poll_woken(task.as_mut(), woken).is_pending() {
+            // Dropped here, if it was cancelled while it ran: by itself, or by what it called.
+            let _cancelled = self.put_back(id, task);
+        } else {
+            self.cancel(id);
+        }
+    }
+
+    fn take(&self, id: TaskId) -> Option<Task> {
+        self.slot(id)?.task.take()
+    }
+
+    fn put_back(&self, id: TaskId, task: Task) -> Option<Task> {
+        match self.slot(id) {
+            Some(mut slot) => slot.task.replace(task),
+            None => Some(task),
+        }
+    }
+
+    fn slot(&self, id: TaskId) -> Option<RefMut<'_, Slot>> {
+        let slot = RefMut::filter_map(self.tasks.borrow_mut(), |tasks| tasks.get_mut(id.place));
+        slot.ok().filter(|slot| slot.number == id.number)
+    }
+    // ANCHOR_END: poll
+
+    // ANCHOR: cancel
+    /// Cancelling is dropping: takes the task out of the table, and drops it. While it is being
+    /// polled it is not there; then it is dropped when that poll returns.
+    pub(super) fn cancel(&self, id: TaskId) {
+        if self.slot(id).is_some() {
+            let slot = self.tasks.borrow_mut().remove(id.place);
+            drop(slot); // after the borrow: its drop may use this executor
+        }
+    }
+
+    /// Drops every task, also those that a drop has spawned. Wakers that are left wake nobody.
+    pub(super) fn close(&self) {
+        loop {
+            let slots: Vec<Slot> = self.tasks.borrow_mut().drain().collect();
+            if slots.is_empty() {
+                break;
+            }
+        }
+        self.ready.take();
+        self.remote.close();
+    }
+    // ANCHOR_END: cancel
+
+    pub(super) fn len(&self) -> usize {
+        self.tasks.borrow().len()
+    }
+}
+
+// ANCHOR: poll_woken
+/// Polls a future with the waker that brought it here.
+///
+/// The flag is cleared *before* the poll: a wake-up that comes while the future is being polled
+/// queues it again, since nobody knows whether the poll has still seen what it was woken for.
+pub(super) fn poll_woken<F: Future + ?Sized>(
+    future: Pin<&mut F>,
+    woken: Arc<TaskWaker>,
+) -> Poll<F::Output> {
+    woken.scheduled.clear();
+    let waker = Waker::from(woken);
+    future.poll(&mut Context::from_waker(&waker))
+}
+// ANCHOR_END: poll_woken

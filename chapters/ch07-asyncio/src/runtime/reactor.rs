@@ -1,0 +1,212 @@
+//! The reactor: it waits for descriptors and wakes the tasks that wait for them.
+//!
+//! A descriptor is registered once, for both directions, edge-triggered: the kernel reports what is
+//! new, not what still holds. So the reactor remembers it: a direction counts as ready until an
+//! operation said `WouldBlock`. Therefore every operation is tried first, and a task waits only
+//! when there was nothing. (asyncio tries first, too, and registers then; registering at every wait
+//! costs two system calls more.)
+//!
+//! The `mio` crate is epoll, kqueue or IOCP behind one name.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::mem;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use mio::event::{Event, Source};
+use mio::{Events, Interest, Token};
+use slab::Slab;
+
+use super::{Core, current};
+
+/// How many events one wait takes at most. What is left is reported by the next one.
+const EVENTS_MAX: usize = 1024;
+
+/// The longest wait that mio hands on unharmed: its milliseconds are an `int`.
+const TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// The reactor's own token: another thread has woken somebody.
+const INTERRUPT: Token = Token(usize::MAX);
+
+// ANCHOR: direction
+/// One of a descriptor's two directions.
+#[derive(Default)]
+pub(super) struct Direction {
+    /// An operation may succeed: it is worth a try.
+    ready: Cell<bool>,
+    /// The other side has said its last word. There is no further edge to wait for.
+    closed: Cell<bool>,
+    /// Who waits for an edge. Mostly nobody or one.
+    wakers: RefCell<Vec<Waker>>,
+}
+
+impl Direction {
+    fn wake(&self, closed: bool) {
+        self.ready.set(true);
+        self.closed.set(self.closed.get() || closed);
+        let wakers = mem::take(&mut *self.wakers.borrow_mut());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ready.get() {
+            return Poll::Ready(());
+        }
+        let mut wakers = self.wakers.borrow_mut();
+        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+// ANCHOR_END: direction
+
+/// What the reactor remembers of a descriptor.
+#[derive(Default)]
+pub(super) struct Readiness {
+    read: Direction,
+    write: Direction,
+}
+
+// ANCHOR: reactor
+/// The selector and what is registered with it.
+pub(super) struct Reactor {
+    poll: RefCell<mio::Poll>,
+    events: RefCell<Events>,
+    sources: RefCell<Slab<Rc<Readiness>>>,
+}
+
+impl Reactor {
+    pub(super) fn new() -> io::Result<Reactor> {
+        Ok(Reactor {
+            poll: RefCell::new(mio::Poll::new()?),
+            events: RefCell::new(Events::with_capacity(EVENTS_MAX)),
+            sources: RefCell::default(),
+        })
+    }
+
+    /// What another thread ends a wait with.
+    pub(super) fn interrupt(&self) -> io::Result<mio::Waker> {
+        mio::Waker::new(self.poll.borrow().registry(), INTERRUPT)
+    }
+
+    /// Waits until something is ready, another thread interrupts, or the time limit is over. Wakes
+    /// whoever waited for what is ready.
+    pub(super) fn wait(&self, time_limit: Option<Duration>) -> io::Result<()> {
+        let mut events = self.events.borrow_mut();
+        let time_limit = time_limit.map(|limit| limit.min(TIMEOUT_MAX));
+        let waited = self.poll.borrow_mut().poll(&mut events, time_limit);
+        match waited {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => events.iter().for_each(|event| self.wake(event)),
+        }
+        Ok(())
+    }
+
+    fn wake(&self, event: &Event) {
+        // The token of what was deregistered since the wait began may belong to another source by
+        // now. That one is tried in vain: a spurious wake-up, and those are always permitted.
+        let Some(source) = self.sources.borrow().get(event.token().0).cloned() else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            source.read.wake(event.is_read_closed() || event.is_error());
+        }
+        if event.is_writable() || event.is_write_closed() || event.is_error() {
+            source.write.wake(event.is_write_closed() || event.is_error());
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sources.borrow().len()
+    }
+}
+// ANCHOR_END: reactor
+
+// ANCHOR: registered
+/// A descriptor that is registered with the reactor of the runtime in which it was made. It cannot
+/// move to another one.
+pub(super) struct Registered<S: Source> {
+    source: S,
+    token: Token,
+    readiness: Rc<Readiness>,
+    core: Rc<Core>,
+}
+
+impl<S: Source> Registered<S> {
+    pub(super) fn new(mut source: S) -> io::Result<Registered<S>> {
+        let core = current::core();
+        let readiness = Rc::new(Readiness::default());
+        readiness.read.ready.set(true); // nobody knows: try first
+        readiness.write.ready.set(true);
+        let token = Token(core.reactor.sources.borrow_mut().insert(Rc::clone(&readiness)));
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered =
+            core.reactor.poll.borrow().registry().register(&mut source, token, interest);
+        if let Err(error) = registered {
+            core.reactor.sources.borrow_mut().remove(token.0);
+            return Err(error);
+        }
+        Ok(Registered { source, token, readiness, core })
+    }
+
+    pub(super) fn get(&self) -> &S {
+        &self.source
+    }
+}
+
+impl<S: Source> Drop for Registered<S> {
+    fn drop(&mut self) {
+        // Before the descriptor is closed: its number may be given out again at once.
+        let _ = self.core.reactor.poll.borrow().registry().deregister(&mut self.source);
+        let _readiness = self.core.reactor.sources.borrow_mut().remove(self.token.0);
+    }
+}
+// ANCHOR_END: registered
+
+// ANCHOR: poll_io
+/// Which of the two directions: [`read`] or [`write`].
+type Way = fn(&Readiness) -> &Direction;
+
+pub(super) fn read(readiness: &Readiness) -> &Direction {
+    &readiness.read
+}
+
+pub(super) fn write(readiness: &Readiness) -> &Direction {
+    &readiness.write
+}
+
+impl<S: Source> Registered<S> {
+    /// Tries first. Waits only when that would block.
+    pub(super) fn poll_io<T>(
+        &self,
+        way: Way,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut(&S) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let direction = way(&self.readiness);
+        loop {
+            ready!(direction.poll_ready(cx));
+            match operation(&self.source) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    direction.ready.set(false);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// The operation moved less than it could have: the kernel's buffer is drained (or full), and
+    /// the next try would be in vain. What arrives from now on is a new edge.
+    ///
+    /// Not so when the other side has closed: that edge may have been reported together with the
+    /// data, and no other one follows. Then the kernel must be asked again.
+    pub(super) fn drained(&self, way: Way) {
+        let direction = way(&self.readiness);
+        if !direction.closed.get() {
+            direction.ready.set(false);
+        }
+    }
+}
+// ANCHOR_END: poll_io

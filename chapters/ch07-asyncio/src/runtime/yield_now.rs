@@ -1,0 +1,22 @@
+//! Giving the thread back without waiting for anything.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+// ANCHOR: yield_now
+/// Lets everything that is ready have its turn first.
+///
+/// It wakes its own task and is pending once. So the task goes to the end of the ready queue.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+// ANCHOR_END: yield_now
