@@ -12,7 +12,9 @@
 //! | `{{#left-out PATH[:ANCHOR] reason="…"}}` | names a part that the page does not show |
 //! | `{{#diff OLD NEW [hunks=1,3] [context=3] [from=ANCHOR] [to=ANCHOR]}}` | what changed, without the anchor lines |
 //! | `{{#transcript NAME}}` | the dialogue in `transcripts/NAME.txt` |
-//! | `{{#run PACKAGE}}`, `{{#run "COMMAND LINE"}}` | a command to copy; `-p`, `--example`, `--test` and `--bench` must name what exists |
+//! | `{{#run PACKAGE}}`, `{{#run "COMMAND LINE"}}` | a command to copy; `-p`, `--bin`, `--example`, `--test`, `--bench` and `--features` must name what exists, and a target that needs features must be given them |
+//! | `{{#recorded NAME}}` | a run whose figures differ each time: the command, the output, the machine and the date of `recordings/NAME.txt` |
+//! | `{{#recorded-table NAME}}` | the same where the output is a table, `recordings/NAME.md` |
 //! | `{{#predict NAME}}` | the question in `text/en/predict/NAME.toml` |
 //! | `{{#exercise NAME}}` | the exercise in `text/en/exercises/NAME.toml` |
 //! | `{{#matrix}}` | the behaviour matrix, `recordings/matrix.md` |
@@ -21,7 +23,9 @@
 //! Paths are relative to `chapters/`, or begin with `shared/`, `benches/` or `book/`. A value with
 //! blanks is quoted: `"…"`, in which `\"` is a quotation mark and `\\` a backslash. The formats of
 //! files are described where they are read: `directives/transcript.rs`, `predict.rs`,
-//! `exercise.rs`, `matrix.rs`. Words around all this are in `strings.toml`.
+//! `exercise.rs`, `matrix.rs`, `recorded.rs`. Words around all this are in `strings.toml`. A test is
+//! named `PACKAGE::PATH::NAME`: `ch01-sync::tests/page.rs::name`,
+//! `ch01-sync::examples/cost.rs::tests::name`.
 //!
 //! From the top: [`build`] runs mdBook with [`expand`], which goes through each page's
 //! [`directives`] and its [`check`]s.

@@ -59,10 +59,16 @@ impl Places {
         self.book.join("transcripts").join(format!("{name}.txt"))
     }
 
+    /// What was measured or recorded, by the name of its file.
+    #[must_use]
+    pub fn recording(&self, file: &str) -> PathBuf {
+        self.book.join("recordings").join(file)
+    }
+
     /// The measured behaviour matrix.
     #[must_use]
     pub fn matrix(&self) -> PathBuf {
-        self.book.join("recordings").join("matrix.md")
+        self.recording("matrix.md")
     }
 
     /// The workspace's packages by name, with their folders.

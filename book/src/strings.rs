@@ -51,8 +51,10 @@ pub struct Strings {
     pub hint: String,
     /// Spoken name of the behaviour matrix.
     pub matrix: String,
-    /// Before the names of the rows that nobody has measured.
-    pub unmeasured: String,
+    /// Below a recorded run: `Recorded on {date}, {machine}.`
+    pub recorded: String,
+    /// Spoken name of what it printed.
+    pub recorded_output: String,
     /// A few words for each column of the matrix, by its head.
     pub behaviours: BTreeMap<String, String>,
     /// Names the mechanism's file: `The mechanism: {file}`.

@@ -71,6 +71,18 @@ fn prediction(toml: &str) -> Fixture {
     fixture
 }
 
+const EXAMPLE: &str = "\
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    /// It does.
+    #[test]
+    // Twice.
+    fn it_stalls() {}
+}
+";
+
 #[test]
 fn predictions() {
     let options =
@@ -101,6 +113,13 @@ fn predictions() {
         "page.md:3: ",
         "neither a test nor a transcript",
     );
+    // A function that is no test settles nothing.
+    let fixture = prediction(&settled("ch09-loop::examples/stall.rs::main"));
+    assert_one_problem(&fixture, "page.md:3: ", "no test `main`");
+    let fixture = prediction(&settled("ch09-loop::examples/stall.rs::tests::it_stalls"));
+    assert_one_problem(&fixture, "page.md:3: ", "no test `it_stalls`");
+    fixture.file("chapters/ch09-loop/examples/stall.rs", EXAMPLE);
+    assert_eq!(fixture.problems(), Vec::<String>::new());
     let linked = format!("{head}{}", right.replacen("why = \"b\"", "why = \"[x](none.md)\"", 1));
     assert_one_problem(&prediction(&linked), "page.md:3: ", "page `none.md` does not exist");
     assert_eq!(prediction(&format!("{head}{right}")).problems(), Vec::<String>::new());
@@ -143,6 +162,107 @@ fn commands() {
     );
     let good = Fixture::new("{{#run \"printf '1\\n' | cargo run -p ch09-loop --example stall\"}}");
     assert_eq!(good.problems(), Vec::<String>::new());
+}
+
+/// The problems of a page with these commands, in a workspace whose example `late` needs the
+/// feature `slow`.
+fn problems_of_commands(commands: &[&str]) -> Vec<String> {
+    let lines = commands.iter().map(|options| format!("{{{{#run \"cargo {options}\"}}}}\n"));
+    let fixture = Fixture::new(&lines.collect::<String>());
+    let manifest = "[package]\nname = \"ch09-loop\"\n[features]\nslow = []\n\
+                    [dependencies]\nrayon = { version = \"1\", optional = true }\n\
+                    [[example]]\nname = \"late\"\nrequired-features = [\"slow\"]\n";
+    fixture.file("chapters/ch09-loop/Cargo.toml", manifest);
+    fixture.file("chapters/ch09-loop/examples/late.rs", "fn main() {}\n");
+    fixture.file("chapters/ch09-loop/benches/cost.rs", "fn main() {}\n");
+    fixture.file("chapters/ch09-loop/src/main.rs", "fn main() {}\n");
+    fixture.problems()
+}
+
+/// Asserts that each line of the page from line 3 on has one problem, which says that.
+#[track_caller]
+fn assert_each_line(problems: &[String], says: &[&str]) {
+    assert_eq!(problems.len(), says.len(), "{problems:#?}");
+    for ((line, problem), says) in (3..).zip(problems).zip(says) {
+        let place = format!("page.md:{line}: ");
+        assert!(problem.starts_with(&place) && problem.contains(says), "{says}: {problem}");
+    }
+}
+
+#[test]
+fn commands_with_features() {
+    let bad = [
+        ("run -p ch09-loop --example late", "needs `--features slow`"),
+        ("run -p ch09-loop --features quick --example stall", "no feature `quick`"),
+        ("run -p ch09-loop --features slow,quick --example late", "no feature `quick`"),
+        ("run -p ch09-loop -F rayon --example late", "needs `--features slow`"),
+        ("run -p ch09-loop --bin none", "no `--bin none`"),
+        ("bench -p ch09-loop --bench none", "no `--bench none`"),
+    ];
+    assert_each_line(&problems_of_commands(&bad.map(|case| case.0)), &bad.map(|case| case.1));
+    let good = [
+        "run --release -p ch09-loop --features slow --example late -- --example none",
+        "run -p ch09-loop --features=rayon,ch09-loop/slow --example late",
+        "run -p ch09-loop --all-features --example late",
+        "run -p ch09-loop --bin ch09-loop",
+        "bench -p ch09-loop --bench cost",
+    ];
+    assert_eq!(problems_of_commands(&good), Vec::<String>::new());
+}
+
+/// The problems of a page that shows these recordings, one on a line.
+fn problems_of_recordings(directive: &str, kind: &str, texts: &[String]) -> Vec<String> {
+    let lines = (0..texts.len()).map(|number| format!("{{{{#{directive} cost-{number}}}}}\n"));
+    let fixture = Fixture::new(&lines.collect::<String>());
+    for (number, text) in texts.iter().enumerate() {
+        fixture.file(&format!("book/recordings/cost-{number}.{kind}"), text);
+    }
+    fixture.problems()
+}
+
+const FACTS: &str =
+    "$ cargo run -q -p ch09-loop --example stall\n# machine: 2 CPUs\n# date: 2026-11-22\n";
+
+#[test]
+fn recordings() {
+    let text = format!("{FACTS}7 turns\n");
+    let table = format!("<!--\n{FACTS}-->\n\n| a | b |\n|---|---|\n| 1 | 2.5 |\n");
+    assert_problem("{{#recorded nothing}}", 3, "`recordings/nothing.txt` cannot be read");
+    assert_problem("{{#recorded-table nothing}}", 3, "`recordings/nothing.md` cannot be read");
+    let faults = [
+        ("$ cargo run -q -p ch09-loop --example stall\n", "", "(the command) is missing"),
+        ("# machine: 2 CPUs\n", "", "(the machine) is missing"),
+        ("2 CPUs", "", "(the machine) is missing"),
+        ("# date: 2026-11-22\n", "", "(the date) is missing"),
+        ("2026-11-22", "yesterday", "not a date"),
+        ("-p ch09-loop", "-p ch08", "no package `ch08`"),
+        ("--example stall", "--example none", "no `--example none`"),
+        ("--example stall", "--features fast", "no feature `fast`"),
+        ("-p ch09-loop ", "", "names no package"),
+    ];
+    for (directive, kind, good) in [("recorded", "txt", text), ("recorded-table", "md", table)] {
+        let bad = faults.map(|(part, instead, _)| good.replacen(part, instead, 1));
+        let problems = problems_of_recordings(directive, kind, &bad);
+        assert_each_line(&problems, &faults.map(|fault| fault.2));
+        assert_eq!(problems_of_recordings(directive, kind, &[good]), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn recordings_without_what_was_printed() {
+    let problems = problems_of_recordings("recorded", "txt", &[FACTS.to_owned()]);
+    assert_each_line(&problems, &["no output"]);
+    let table = format!("<!--\n{FACTS}-->\n\n| a | b |\n|---|---|\n| 1 | 2.5 |\n");
+    let faults = [
+        ("<!--\n", "", "does not begin with a comment"),
+        ("-->\n", "", "does not begin with a comment"),
+        ("| 1 |", "| 1 | 2 |", "3 cells, the head 2"),
+        ("|---|---|\n", "", "no line below the head"),
+        ("| 1 | 2.5 |\n", "| 1 | 2.5 |\n\n[x](none.md)\n", "page `none.md` does not exist"),
+    ];
+    let bad = faults.map(|(part, instead, _)| table.replacen(part, instead, 1));
+    let problems = problems_of_recordings("recorded-table", "md", &bad);
+    assert_each_line(&problems, &faults.map(|fault| fault.2));
 }
 
 #[test]

@@ -157,6 +157,61 @@ fn a_row_of_the_matrix_has_its_head() {
 }
 
 #[test]
+fn a_recorded_run_has_its_command_its_output_and_its_circumstances() {
+    const FACTS: &str = "$ cargo run -q -p ch09-loop --example stall\n# machine: 2 CPUs, Linux & Co\n# date: 2026-11-22\n";
+    let fixture = Fixture::new("{{#recorded cost}}\n\n{{#recorded-table cost}}");
+    fixture.file("book/recordings/cost.txt", &format!("{FACTS}  turns  <n>\n\n      7\n"));
+    let table = "| turns | `n` |\n|---|---|\n| 7 | ✓ |\n\nWords *after*.\n";
+    fixture.file("book/recordings/cost.md", &format!("<!--\n{FACTS}-->\n\n{table}"));
+    let html = fixture.main();
+    let (text, table) = html.split_once("</figure>").expect("there are two figures");
+    for html in [text, table] {
+        assert_contains(
+            html,
+            &[
+                "<code class=\"nohighlight\">cargo run -q -p ch09-loop --example stall</code>",
+                "<figcaption>Recorded on 2026-11-22, 2 CPUs, Linux &amp; Co.</figcaption>",
+            ],
+        );
+    }
+    assert_contains(text, &["<samp>  turns  &lt;n&gt;\n\n      7</samp></pre>"]);
+    assert_contains(
+        table,
+        &[
+            "<th scope=\"col\"><code>n</code></th>",
+            "<th scope=\"row\">7</th><td class=\"yes\">✓</td>",
+            "<p>Words <em>after</em>.</p>",
+        ],
+    );
+    assert!(!html.contains("# machine") && !html.contains("<!--"), "{html}");
+}
+
+#[test]
+fn listings_of_examples_and_tests() {
+    let fixture = Fixture::new(
+        "{{#listing ch09-loop/examples/stall.rs:measure}}\n\n{{#listing ch09-loop/tests/behaviours.rs}}\n\n\
+         {{#listing ch09-loop/examples/stall.rs:point context=0}}",
+    );
+    let example = "// ANCHOR: measure\nfn measure() {}\n// ANCHOR_END: measure\n\n#[cfg(test)]\nmod tests {\n    \
+                   // ANCHOR: point\n    #[test]\n    fn it_stalls() {}\n    // ANCHOR_END: point\n}\n";
+    fixture.file("chapters/ch09-loop/examples/stall.rs", example);
+    let html = fixture.main();
+    assert_contains(
+        &html,
+        &[
+            "code/ch09-loop/examples/stall.rs.html#L2-L2",
+            "in <code>mod tests</code>",
+            "<span>#[test]\nfn it_stalls() {}</span>",
+            "code/ch09-loop/tests/behaviours.rs.html",
+        ],
+    );
+    assert_contains(
+        &fixture.html("code/ch09-loop/examples/stall.rs.html"),
+        &["<span id=\"L2-L2\">", "id=\"L8-L9\""],
+    );
+}
+
+#[test]
 fn what_a_page_leaves_out_is_named() {
     let html =
         Fixture::new("{{#left-out ch09-loop/src/event_loop.rs:stop reason=\"It sets a `flag`.\"}}")

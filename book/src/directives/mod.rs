@@ -8,7 +8,9 @@ mod listing;
 mod matrix;
 mod predict;
 mod proof;
+mod recorded;
 mod run;
+mod table;
 mod transcript;
 
 pub use coverage::uncovered;
@@ -44,6 +46,8 @@ pub fn render(directive: &Directive, page: &mut Page<'_>) -> Result<String, Stri
         "matrix-row" => matrix::rows(directive, page),
         "mechanism" => coverage::mechanism(directive, page),
         "predict" => predict::render(directive, page),
+        "recorded" => recorded::text(directive, page),
+        "recorded-table" => recorded::table(directive, page),
         "run" => run::render(directive, page),
         "transcript" => transcript::render(directive, page),
         unknown => Err(format!("there is no directive `{unknown}`")),

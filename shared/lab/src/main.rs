@@ -1,5 +1,5 @@
 //! `cargo run -p lab -- matrix`: which behaviours does each implementation show? `… -- transcript`:
-//! do the recorded dialogues still hold?
+//! do the recorded dialogues still hold? `… -- record`: what does an experiment print here?
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,13 @@
 //! The promises that the repository makes about itself, each with its reason.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[cfg(unix)]
+use lab::dialogue::Transcript;
+use serde_json::Value;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -77,14 +83,142 @@ fn files_that_are_carried_from_chapter_to_chapter_are_the_same() {
     }
 }
 
-/// Unsafe code has to be argued for, file by file. So far nothing needs it.
+/// The one file that may hold unsafe code, in the one crate that cannot forbid it.
+const UNSAFE_CRATE: &str = "chapters/ch06-generators-to-futures";
+const UNSAFE_FILE: &str = "src/raw_waker.rs";
+
+/// Unsafe code has to be argued for, file by file. One shows what a waker is made of.
 #[test]
-fn every_crate_forbids_unsafe_code() {
+fn every_crate_forbids_unsafe_code_but_one_that_denies_it() {
     for folder in ["chapters", "shared"] {
         for name in folders(folder) {
-            let library = read(root().join(folder).join(&name).join("src/lib.rs"));
-            assert!(library.contains("#![forbid(unsafe_code)]"), "{folder}/{name}");
+            let crate_folder = format!("{folder}/{name}");
+            let library = read(root().join(&crate_folder).join("src/lib.rs"));
+            let level = if crate_folder == UNSAFE_CRATE { "deny" } else { "forbid" };
+            assert!(library.contains(&format!("#![{level}(unsafe_code)]")), "{crate_folder}");
         }
+    }
+}
+
+/// The rule above is about libraries only: an example, a test and a program are crates of their
+/// own.
+#[test]
+fn only_one_file_holds_unsafe_code() {
+    let exception = root().join(UNSAFE_CRATE).join(UNSAFE_FILE);
+    let library = root().join(UNSAFE_CRATE).join("src/lib.rs");
+    let allow = concat!("allow(", "unsafe_code)");
+    for path in all_rust_files().into_iter().filter(|path| *path != exception) {
+        if path.starts_with(root().join("chapters")) || path.starts_with(root().join("shared")) {
+            let mut code = code_of(&read(&path));
+            if path == library {
+                code = code.replacen(&format!("#[{allow}]\npub mod raw_waker;"), "", 1);
+            }
+            assert!(!code.contains(allow), "{} allows unsafe code", path.display());
+            let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+            assert!(!words.any(|word| word == "unsafe"), "{} is unsafe", path.display());
+        }
+    }
+}
+
+/// The text of a Rust file without its comments, and without what stands in quotes.
+fn code_of(text: &str) -> String {
+    let code = |line: &str| {
+        let line = line.split("//").next().unwrap_or_default();
+        let outside_quotes: Vec<&str> = line.split('"').step_by(2).collect();
+        outside_quotes.join("")
+    };
+    text.lines().map(|line| code(line) + "\n").collect()
+}
+
+/// What cargo says of the workspace's packages.
+fn packages() -> Vec<Value> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs this test");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
+    metadata["packages"].as_array().expect("a workspace has packages").clone()
+}
+
+fn is_chapter(package: &Value) -> bool {
+    let manifest = Path::new(package["manifest_path"].as_str().expect("a package has a manifest"));
+    manifest.parent().and_then(Path::parent).is_some_and(|folder| folder.ends_with("chapters"))
+}
+
+/// What an example claims is asserted where it stands, and its name finds it.
+#[test]
+fn every_example_is_tested_and_has_a_name_of_its_own() {
+    let mut names = HashSet::new();
+    for package in packages() {
+        for target in package["targets"].as_array().expect("a package has targets") {
+            if target["kind"][0] != "example" {
+                continue;
+            }
+            let name = target["name"].as_str().expect("a target has a name");
+            assert!(names.insert(name.to_owned()), "two examples are called {name}");
+            if is_chapter(&package) {
+                let manifest = &package["manifest_path"];
+                assert_eq!(target["test"], true, "{manifest}: `test = true` for {name}");
+                let path = target["src_path"].as_str().expect("a target has a file");
+                assert!(read(path).contains("#[cfg(test)]"), "{path} has no tests");
+            }
+        }
+    }
+}
+
+/// Cargo skips an example whose features are off, and says nothing. `cargo test --workspace` has
+/// them on where another package of the workspace asks for them.
+#[test]
+fn the_benches_enable_every_feature_of_every_chapter() {
+    let packages = packages();
+    let benches = packages.iter().find(|package| package["name"] == "benches");
+    let dependencies = benches.expect("it is in the workspace")["dependencies"].as_array();
+    for chapter in packages.iter().filter(|package| is_chapter(package)) {
+        let features = chapter["features"].as_object().expect("a package has features");
+        for feature in features.keys().filter(|feature| *feature != "default") {
+            let enables = |dependency: &&Value| {
+                dependency["name"] == chapter["name"]
+                    && dependency["features"].as_array().is_some_and(|list| {
+                        list.iter().any(|enabled| enabled.as_str() == Some(feature))
+                    })
+            };
+            let enabled = dependencies.into_iter().flatten().any(|one| enables(&one));
+            assert!(enabled, "benches/Cargo.toml: {} needs {feature:?}", chapter["name"]);
+        }
+    }
+}
+
+/// A dialogue on a page is held by its chapter's tests, with the features that it needs.
+#[cfg(unix)]
+#[test]
+fn every_transcript_is_held_by_the_tests_of_its_package() {
+    let folder = root().join("book/transcripts");
+    for entry in fs::read_dir(folder).expect("the folder is part of the workspace") {
+        let file = entry.expect("the folder can be read").path();
+        let command = Transcript::read(&file).expect("it is well formed").command;
+        let tests = format!("chapters/{}/tests/transcripts.rs", command.package);
+        let holder: String = read(root().join(tests)).split_whitespace().collect();
+        let name = file.file_name().and_then(|name| name.to_str()).expect("our names are ASCII");
+        let (prefix, _) = name.split_once('-').expect("it is named after its chapter");
+        let call = match &command.features[..] {
+            [] => format!("hold_all(\"{prefix}-\""),
+            features => format!("hold_all_with(&{features:?}, \"{prefix}-\""),
+        };
+        let call = call.replace(' ', ""); // as the other, however that is formatted
+        assert!(holder.contains(&call), "{name}: {} has no `{call}`", command.package);
+    }
+}
+
+/// An advisory is ignored for a reason that a reader can judge.
+#[test]
+fn what_the_audit_ignores_has_a_reason() {
+    let audit = read(root().join("deny.toml"));
+    let ignored: Vec<&str> = audit.lines().filter(|line| line.contains("RUSTSEC-")).collect();
+    assert!(ignored.iter().any(|line| line.contains("\"RUSTSEC-2025-0052\"")), "{ignored:?}");
+    for line in ignored {
+        let reason = line.split_once("reason = \"").map_or("", |(_, reason)| reason);
+        assert!(reason.split_whitespace().count() >= 5, "{line}");
     }
 }
 
@@ -93,8 +227,13 @@ fn every_crate_forbids_unsafe_code() {
 fn no_test_sleeps() {
     let pattern = concat!("thread::", "sleep(");
     for path in all_rust_files() {
-        if path.components().any(|part| part.as_os_str() == "tests") {
-            for (number, line) in read(&path).lines().enumerate() {
+        let below = |folder| path.components().any(|part| part.as_os_str() == folder);
+        // An experiment may sleep; the tests in its file may not.
+        let is_test_part = |line: &str| below("tests") || line.contains("#[cfg(test)]");
+        if below("tests") || below("examples") {
+            let text = read(&path);
+            let lines = text.lines().enumerate().skip_while(|(_, line)| !is_test_part(line));
+            for (number, line) in lines {
                 let argued = line.contains("// sleeps because");
                 assert!(!line.contains(pattern) || argued, "{}:{}", path.display(), number + 1);
             }

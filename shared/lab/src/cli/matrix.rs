@@ -47,9 +47,9 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>, Trouble> {
             other => return Err(Trouble::Usage(other.unexpected())),
         }
     }
-    if !TABLE.iter().any(|row| row.name.starts_with(&options.only)) {
+    if !TABLE.iter().any(|row| row.is_called(&options.only)) {
         return Err(Trouble::Usage(
-            format!("no implementation's name begins with {:?}", options.only).into(),
+            format!("no implementation is built whose name begins with {:?}", options.only).into(),
         ));
     }
     if options.behaviours.is_empty() {
@@ -70,7 +70,7 @@ fn report(rows: &[Measured], options: &Options, recorded: Option<&str>) -> Resul
     print!("{}", render(rows, &options.behaviours));
     // With --markdown, standard output is the table alone and can be kept as a file.
     let differences = recorded
-        .map(|text| check::differences(rows, &options.behaviours, text))
+        .map(|text| check::differences(rows, &options.behaviours, text, options.only.is_empty()))
         .unwrap_or_default();
     let totals = Totals::of(rows);
     let seen = if options.reasons { table::reasons } else { table::not_judged };

@@ -1,6 +1,7 @@
 //! The command line: which command, which options, which exit status.
 
 mod matrix;
+mod record;
 mod transcript;
 
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ Looks at the programs from outside.
   lab matrix [--only NAME] [--behaviour ID]… [--reasons] [--markdown] [--check FILE]
       Builds the implementations, judges each for every behaviour, and prints the table and
       whatever contradicts what was expected.
-        --only NAME        only implementations whose name begins with NAME
+        --only NAME        only implementations whose name, or package's name, begins with NAME
         --behaviour ID     only this one (B1 … B16, B3b); may be given again
         --reasons          tell for each ✗ what was seen, not only for those nobody expected
         --markdown         print the table as Markdown, and the remarks on standard error
@@ -23,6 +24,11 @@ Looks at the programs from outside.
       Runs the dialogues again and says where they differ.
   lab transcript --record FILE…
       Runs the dialogues and writes down what the programs print now.
+
+  lab record [--table] NAME -- COMMAND…
+      Runs an experiment and keeps its output as book/recordings/NAME.txt, with the command, the
+      machine and the date. Nothing is written where the command fails.
+        --table            the output is a Markdown table: book/recordings/NAME.md
 
 Exit status: 0 if everything agrees, 1 if something does not or could not be done, 2 for a wrong
 command line.";
@@ -70,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
 fn command(mut parser: lexopt::Parser) -> Result<(), Trouble> {
     match parser.next()? {
         Some(Value(command)) if command == "matrix" => matrix::command(parser),
+        Some(Value(command)) if command == "record" => record::command(parser),
         Some(Value(command)) if command == "transcript" => transcript::command(parser),
         Some(Short('h') | Long("help")) => {
             help();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::matrix::build::{Target, one};
-use lab::dialogue::{Transcript, hold, record};
+use lab::dialogue::{Command, Transcript, hold, record};
 use lexopt::prelude::*;
 
 use super::{Trouble, help};
@@ -53,7 +53,8 @@ fn holds(task: Task, file: &Path) -> bool {
 fn try_one(task: Task, file: &Path) -> Result<(), String> {
     let command = Transcript::read(file).map_err(|mismatch| mismatch.to_string())?.command;
     let told = |error: std::io::Error| format!("{}: {error}", file.display());
-    let exe = one(&Target { package: command.package, example: command.example }).map_err(told)?;
+    let Command { package, example, features, .. } = command;
+    let exe = one(&Target { package, example, features }).map_err(told)?;
     match task {
         Task::Check => hold(file, &exe).map_err(|mismatch| mismatch.to_string()),
         Task::Record => record(file, &exe).map_err(told),

@@ -1,47 +1,101 @@
 //! Runs a transcript's program again and compares.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{self, Stdio};
 use std::time::Instant;
 
 use super::Mismatch;
 use super::compare::{Group, is_hello, same};
 use super::drive::{PATIENCE, act, start};
-use super::parse::{Step, Text, Transcript};
+use super::parse::{Command, Step, Text, Transcript};
 use crate::driven::{Driven, Stream, shell_status};
+
+/// The workspace that this package belongs to.
+const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
 
 /// Where the book keeps its transcripts.
 const TRANSCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../book/transcripts");
 
-/// Holds every transcript whose name begins with `prefix`, each of which must run the program
-/// `exe`, one after the other. Examples, which a test cannot find, are left to [`hold`] and to the
-/// command `lab transcript --check`.
+/// Holds every transcript whose name begins with `prefix`, one after the other: those that run the
+/// program `exe`, and those that run an example of its package.
+///
+/// Cargo tells a test where its package's program is, and nothing about its examples. It does not
+/// even build them for a test: of an example with `test = true` it makes a test harness instead. So
+/// an example is built here, by the cargo that runs the test, into the target folder in which `exe`
+/// lies.
+///
+/// A transcript whose command has `--features` is left to [`hold_all_with`].
 ///
 /// # Errors
 ///
 /// The first [`Mismatch`]; also when there is no such transcript, since a test that holds nothing
 /// holds nothing up.
 pub fn hold_all(prefix: &str, exe: &Path) -> Result<(), Mismatch> {
+    hold_those(Path::new(TRANSCRIPTS), prefix, exe, &[])
+}
+
+/// The same for the transcripts whose command has `--features` and names exactly these. A test
+/// behind `#[cfg(feature = "…")]` calls it, so that nobody compiles a feature who did not ask for
+/// it; `cargo test --workspace` asks for all.
+///
+/// # Errors
+///
+/// As [`hold_all`].
+pub fn hold_all_with(features: &[&str], prefix: &str, exe: &Path) -> Result<(), Mismatch> {
+    hold_those(Path::new(TRANSCRIPTS), prefix, exe, features)
+}
+
+fn hold_those(folder: &Path, prefix: &str, exe: &Path, features: &[&str]) -> Result<(), Mismatch> {
     let mut held = 0;
-    for file in files(prefix)? {
-        if Transcript::read(&file)?.command.example.is_none() {
-            hold(&file, exe)?;
+    for file in files(folder, prefix)? {
+        let command = Transcript::read(&file)?.command;
+        if command.features == features {
+            let built = |name: &str| {
+                build_example(&command, name, exe)
+                    .map_err(|error| whole(&file, format!("the example {name}"), error.to_string()))
+            };
+            let example = command.example.as_deref().map(built).transpose()?;
+            hold(&file, example.as_deref().unwrap_or(exe))?;
             held += 1;
         }
     }
     match held {
         0 => Err(whole(
-            Path::new(TRANSCRIPTS),
-            format!("{prefix}*.txt, run with `-p {}`", name_of(exe)),
+            folder,
+            format!("{prefix}*.txt, run with the features {features:?}"),
             "none".to_owned(),
         )),
         _ => Ok(()),
     }
 }
 
-fn files(prefix: &str) -> Result<Vec<PathBuf>, Mismatch> {
-    let folder = Path::new(TRANSCRIPTS);
+/// Builds an example as its reader would, and says where it is: in `examples`, beside the programs
+/// of its profile.
+fn build_example(command: &Command, name: &str, exe: &Path) -> io::Result<PathBuf> {
+    let profile_folder = exe.parent().unwrap_or(exe);
+    let profile = match profile_folder.file_name().and_then(OsStr::to_str) {
+        Some("debug") | None => "dev", // the one profile whose folder has another name
+        Some(profile) => profile,
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = process::Command::new(cargo);
+    build.args(["build", "-q", "--manifest-path", WORKSPACE, "--profile", profile]);
+    build.arg("--target-dir").arg(profile_folder.parent().unwrap_or(exe));
+    build.args(["-p", &command.package, "--example", name]);
+    if !command.features.is_empty() {
+        build.args(["--features", &command.features.join(",")]);
+    }
+    let output = build.stdin(Stdio::null()).output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    Ok(profile_folder.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+fn files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, Mismatch> {
     let unreadable =
         |error: io::Error| whole(folder, "a folder of transcripts".to_owned(), error.to_string());
     let mut files = Vec::new();
@@ -229,5 +283,65 @@ impl Holder {
             seen += &format!(" (and on standard error: {})", said.text);
         }
         Failed { line, expected, seen }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialogue::parse::parse;
+
+    /// A folder of transcripts beside the running test, which is removed in the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(transcripts: &[(&str, &str)]) -> Folder {
+            let test = std::env::current_exe().expect("a test has a path");
+            let folder = test.with_file_name(format!("transcripts-{}", process::id()));
+            fs::create_dir(&folder).expect("no other test has this id");
+            for (name, text) in transcripts {
+                fs::write(folder.join(name), text).expect("it is our folder");
+            }
+            Folder(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0); // it lies among what cargo cleans
+        }
+    }
+
+    /// The program that a chapter's test would be given: beside the folder of the test itself.
+    fn main_program() -> PathBuf {
+        let test = std::env::current_exe().expect("a test has a path");
+        let profile = test.ancestors().nth(2).expect("it lies in target/PROFILE/deps");
+        profile.join("lab-fixture")
+    }
+
+    const RUN: &str = "$ cargo run -q -p lab --example lab_speaker -- 3\n";
+    const RUN_WITH_FEATURE: &str =
+        "$ cargo run -q -p lab --features matrix --example lab_speaker -- 4\n";
+
+    #[test]
+    fn an_example_is_built_and_held_by_whoever_asks_for_its_features() {
+        let folder = Folder::new(&[
+            ("a-plain.txt", &format!("{RUN}3\n= 0\n")),
+            ("a-feature.txt", &format!("{RUN_WITH_FEATURE}wrong\n= 0\n")),
+            ("b-wrong.txt", &format!("{RUN}wrong\n")),
+        ]);
+        let held =
+            |prefix, features: &[&str]| hold_those(&folder.0, prefix, &main_program(), features);
+        assert_eq!(held("a-", &[]), Ok(()));
+        assert_eq!(held("b-", &[]).expect_err("it says 3").seen, "3");
+        assert_eq!(held("a-", &["matrix"]).expect_err("it says 4").seen, "4");
+        assert_eq!(held("b-", &["matrix"]).expect_err("no transcript has it").seen, "none");
+    }
+
+    #[test]
+    fn an_example_that_does_not_exist_is_told_of() {
+        let command = parse(RUN).expect("it is well formed").command;
+        let error = build_example(&command, "lab_silent", &main_program());
+        assert!(error.expect_err("there is none").to_string().contains("lab_silent"));
     }
 }

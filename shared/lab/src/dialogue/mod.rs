@@ -14,9 +14,9 @@
 //! | `= N` | the last line: the exit status; 128 + the signal's number where a signal ended it. Without it, 0 |
 //! | anything else | a line on standard output |
 //!
-//! The command is `cargo run [-q] -p PACKAGE [--example NAME] [-- ARGS]`. `printf 'TEXT' |` before
-//! it types the text and ends the input; `| head -N` after it closes the output after N lines. The
-//! status is the program's, never the pipeline's.
+//! The command is `cargo run [-q] -p PACKAGE [--features NAME] [--example NAME] [-- ARGS]`.
+//! `printf 'TEXT' |` before it types the text and ends the input; `| head -N` after it closes the
+//! output after N lines. The status is the program's, never the pipeline's.
 //!
 //! Lines of standard output are compared in order, and lines of standard error in order among
 //! themselves, since nobody can say how two streams mix. What differs from run to run does not
@@ -36,7 +36,7 @@ mod record;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use hold::{hold, hold_all};
+pub use hold::{hold, hold_all, hold_all_with};
 pub use parse::{Command, Step, Text, Transcript};
 pub use record::record;
 

@@ -54,6 +54,8 @@ pub struct Command {
     pub package: String,
     /// The name after `--example`.
     pub example: Option<String>,
+    /// The names after `--features`.
+    pub features: Vec<String>,
     /// The program's own arguments.
     pub args: Vec<String>,
     /// The number of `| head -N`.
@@ -166,8 +168,8 @@ fn signal(name: &str) -> Option<Step> {
 }
 
 fn parse_command(typed: &str) -> Result<Command, &'static str> {
-    const FORM: &str =
-        "[printf 'TEXT' |] cargo run [-q] -p PACKAGE [--example NAME] [-- ARGS] [| head -N]";
+    const FORM: &str = "[printf 'TEXT' |] cargo run [-q] -p PACKAGE [--features NAME] \
+                        [--example NAME] [-- ARGS] [| head -N]";
     let mut pipeline: Vec<Vec<Word>> = vec![Vec::new()];
     for word in words(typed).ok_or("a command whose quotes are closed")? {
         match word {
@@ -194,27 +196,36 @@ fn parse_command(typed: &str) -> Result<Command, &'static str> {
         None => None,
     };
     let run = parts.first().filter(|_| parts.len() <= 2).ok_or(FORM)?;
-    let (package, example, args) = parse_run(run).ok_or(FORM)?;
-    Ok(Command { typed: typed.to_owned(), fed, package, example, args, head })
+    let Run { package, example, features, args } = parse_run(run).ok_or(FORM)?;
+    Ok(Command { typed: typed.to_owned(), fed, package, example, features, args, head })
 }
 
-fn parse_run(words: &[String]) -> Option<(String, Option<String>, Vec<String>)> {
+/// The middle of the pipeline.
+struct Run {
+    package: String,
+    example: Option<String>,
+    features: Vec<String>,
+    args: Vec<String>,
+}
+
+fn parse_run(words: &[String]) -> Option<Run> {
     let ["cargo", "run", rest @ ..] = &words.iter().map(String::as_str).collect::<Vec<_>>()[..]
     else {
         return None;
     };
-    let (mut package, mut example) = (None, None);
+    let (mut package, mut example, mut features) = (None, None, Vec::new());
     let mut rest = rest.iter().copied();
     while let Some(word) = rest.next() {
         match word {
             "-q" => {}
             "-p" => package = Some(rest.next()?.to_owned()),
             "--example" => example = Some(rest.next()?.to_owned()),
+            "--features" => features.extend(rest.next()?.split(',').map(str::to_owned)),
             "--" => break,
             _ => return None,
         }
     }
-    Some((package?, example, rest.map(str::to_owned).collect()))
+    Some(Run { package: package?, example, features, args: rest.map(str::to_owned).collect() })
 }
 
 fn head_count(option: &str) -> Option<usize> {
@@ -321,12 +332,23 @@ mod tests {
     }
 
     #[test]
+    fn an_example_may_need_features() {
+        let command = "cargo run -q -p ch99 --features tokio --example late -- --every 1";
+        let command = parse_command(command).expect("it is well formed");
+        assert_eq!((command.program(), &command.features[..]), ("late", &["tokio".to_owned()][..]));
+        assert_eq!(command.args, ["--every", "1"]);
+        let command = parse_command("cargo run -p ch99 --features a,b").expect("it is well formed");
+        assert_eq!(command.features, ["a", "b"]);
+    }
+
+    #[test]
     fn what_has_no_meaning_is_refused_with_its_line() {
         for (text, line) in [
             ("", 1),
             ("hello\n$ cargo run -p x\n", 1),
             ("$ ls\n", 1),
             ("$ cargo run -q\n", 1),
+            ("$ cargo run -p x --features\n", 1),
             ("$ cargo run -p x | wc -l\n", 1),
             ("$ printf 'a' | tee | cargo run -p x\n", 1),
             ("$ printf '\\x' | cargo run -p x\n", 1),

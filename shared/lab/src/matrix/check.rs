@@ -5,17 +5,29 @@ use super::table::{NOTHING, name, sign};
 use lab::behaviour::Behaviour;
 
 /// Compares what was measured with a Markdown table as [`super::table::markdown`] prints it: one
-/// line for each difference. A cell that was not judged, now or then, differs from nothing.
+/// line for each difference. A cell that was not judged, now or then, differs from nothing. A row
+/// of the file that was not measured is a difference where `all` rows were to be.
 pub(crate) fn differences(
     rows: &[Measured],
     behaviours: &[Behaviour],
     markdown: &str,
+    all: bool,
 ) -> Vec<String> {
-    let lines: Vec<Vec<&str>> = markdown.lines().filter_map(cells).collect();
-    let Some(head) = lines.iter().find(|line| line[0] == "implementation") else {
+    let mut lines = markdown.lines().filter_map(cells).filter(|line| !is_rule(line));
+    let Some(head) = lines.find(|line| line[0] == "implementation") else {
         return vec!["there is no table that begins with `| implementation |`".to_owned()];
     };
-    rows.iter().flat_map(|row| row_differences(row, behaviours, head, &lines)).collect()
+    let lines: Vec<Vec<&str>> = lines.collect();
+    let names: Vec<String> = rows.iter().map(name).collect();
+    let gone = lines.iter().filter(|line| all && !names.iter().any(|name| line[0] == name));
+    let gone = gone.map(|line| format!("{}: in the file, and not measured", line[0]));
+    let changed = rows.iter().flat_map(|row| row_differences(row, behaviours, &head, &lines));
+    changed.chain(gone).collect()
+}
+
+/// The line below the head.
+fn is_rule(line: &[&str]) -> bool {
+    line.iter().all(|cell| cell.chars().all(|c| "-:".contains(c)))
 }
 
 fn row_differences(
@@ -53,24 +65,33 @@ mod tests {
 
     const BOTH: [Behaviour; 2] = [Behaviour::B1, Behaviour::B3];
 
-    #[test]
-    fn what_was_printed_does_not_differ() {
-        let text = format!("A table:\n\n{}", table::markdown(&example(), &BOTH));
-        assert_eq!(differences(&example(), &BOTH, &text), [] as [&str; 0]);
+    fn compared(text: &str) -> Vec<String> {
+        differences(&example(), &BOTH, text, true)
     }
 
     #[test]
-    fn a_changed_cell_and_a_missing_row_differ_and_an_unjudged_cell_does_not() {
+    fn what_was_printed_does_not_differ() {
+        let text = format!("A table:\n\n{}", table::markdown(&example(), &BOTH));
+        assert_eq!(compared(&text), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_changed_cell_differs_and_an_unjudged_cell_does_not() {
         let text = table::markdown(&example(), &BOTH);
-        let changed = text.replace('✗', "✓");
         assert_eq!(
-            differences(&example(), &BOTH, &changed),
+            compared(&text.replace('✗', "✓")),
             ["`ch01-sync`, B3: the file says ✓, measured ✗"]
         );
-        let unjudged = text.replace('✗', "~");
-        assert_eq!(differences(&example(), &BOTH, &unjudged), [] as [&str; 0]);
-        let renamed = text.replace("ch04", "ch14");
-        assert_eq!(differences(&example(), &BOTH, &renamed).len(), 1);
-        assert_eq!(differences(&example(), &BOTH, "").len(), 1);
+        assert_eq!(compared(&text.replace('✗', "~")), [] as [&str; 0]);
+        assert_eq!(compared("").len(), 1);
+    }
+
+    #[test]
+    fn a_row_must_be_in_the_file_and_a_row_of_the_file_measured() {
+        let text = table::markdown(&example(), &BOTH).replace("ch02", "ch12");
+        let missing = "`ch02-threads`: the file has no such row";
+        let gone = "`ch12-threads`: in the file, and not measured";
+        assert_eq!(compared(&text), [missing, gone]);
+        assert_eq!(differences(&example(), &BOTH, &text, false), [missing]);
     }
 }

@@ -17,21 +17,20 @@ use lab::verdict::Verdict;
 pub(crate) struct Measured {
     /// The implementation, and what was expected of it.
     pub(crate) row: &'static Row,
-    /// What was seen: nothing where there is no program yet.
-    pub(crate) verdicts: Option<Vec<(Behaviour, Verdict)>>,
+    /// What was seen, of each behaviour that was looked at.
+    pub(crate) verdicts: Vec<(Behaviour, Verdict)>,
 }
 
 impl Measured {
     /// What was seen of `behaviour`, if it was looked at.
     pub(crate) fn verdict(&self, behaviour: Behaviour) -> Option<&Verdict> {
-        let verdicts = self.verdicts.as_ref()?;
-        verdicts.iter().find(|(of, _)| *of == behaviour).map(|(_, verdict)| verdict)
+        self.verdicts.iter().find(|(of, _)| *of == behaviour).map(|(_, verdict)| verdict)
     }
 
     /// The verdicts that contradict the table.
     pub(crate) fn disagreements(&self) -> impl Iterator<Item = &(Behaviour, Verdict)> {
-        let verdicts = self.verdicts.iter().flatten();
-        verdicts.filter(|(behaviour, verdict)| disagree(self.row.cell(*behaviour), verdict))
+        let contradicts = |(behaviour, verdict): &&_| disagree(self.row.cell(*behaviour), verdict);
+        self.verdicts.iter().filter(contradicts)
     }
 }
 
@@ -64,7 +63,7 @@ impl Totals {
         let mut totals = Totals::default();
         for row in rows {
             totals.disagree += row.disagreements().count();
-            for (_, verdict) in row.verdicts.iter().flatten() {
+            for (_, verdict) in &row.verdicts {
                 match verdict {
                     Verdict::Shown => totals.shown += 1,
                     Verdict::NotShown(_) => totals.not_shown += 1,
@@ -109,12 +108,8 @@ mod tests {
             (Behaviour::B2, Verdict::NotShown("wrong".to_owned())),
             (Behaviour::B3, Verdict::NotJudged("busy".to_owned())),
         ];
-        let measured = [
-            Measured { row: &TABLE[0], verdicts: Some(verdicts) },
-            Measured { row: &TABLE[4], verdicts: None },
-        ];
         assert_eq!(
-            Totals::of(&measured).to_string(),
+            Totals::of(&[Measured { row: &TABLE[0], verdicts }]).to_string(),
             "1 shown, 1 not shown, 1 not judged, 1 disagree"
         );
     }

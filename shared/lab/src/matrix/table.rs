@@ -5,21 +5,18 @@ use lab::behaviour::Behaviour;
 use lab::expected::Cell;
 use lab::verdict::Verdict;
 
-/// The sign for what was not measured, because there is no program yet or it was not asked for.
+/// The sign for what was not asked for.
 pub(crate) const NOTHING: &str = "·";
-
-/// Beside the name of an implementation that has no program yet.
-pub(crate) const NOT_BUILT: &str = "not built yet";
 
 /// Aligned columns, for a terminal.
 pub(crate) fn aligned(rows: &[Measured], behaviours: &[Behaviour]) -> String {
-    let width = rows.iter().map(|row| plain_name(row).chars().count()).max().unwrap_or(0);
+    let width = rows.iter().map(|row| row.row.name.chars().count()).max().unwrap_or(0);
     let head: Vec<String> = behaviours.iter().map(|behaviour| format!(" {behaviour:>3}")).collect();
     let mut text = format!("{:width$}{}\n", "", head.concat());
     for row in rows {
         let cells: Vec<String> =
             behaviours.iter().map(|behaviour| format!(" {:>3}", sign(row, *behaviour))).collect();
-        text += &format!("{:width$}{}\n", plain_name(row), cells.concat());
+        text += &format!("{:width$}{}\n", row.row.name, cells.concat());
     }
     text
 }
@@ -57,7 +54,7 @@ pub(crate) fn reasons(rows: &[Measured]) -> String {
     let mut text = String::new();
     for row in rows {
         for (behaviour, verdict) in
-            row.verdicts.iter().flatten().filter(|(_, verdict)| *verdict != Verdict::Shown)
+            row.verdicts.iter().filter(|(_, verdict)| *verdict != Verdict::Shown)
         {
             text += &format!("{}, {behaviour}: {verdict}\n", row.row.name);
         }
@@ -69,7 +66,7 @@ pub(crate) fn reasons(rows: &[Measured]) -> String {
 pub(crate) fn not_judged(rows: &[Measured]) -> String {
     let mut text = String::new();
     for row in rows {
-        let verdicts = row.verdicts.iter().flatten();
+        let verdicts = row.verdicts.iter();
         for (behaviour, verdict) in verdicts.filter(|(behaviour, _)| sign(row, *behaviour) == "~") {
             text += &format!("{}, {behaviour}: {verdict}\n", row.row.name);
         }
@@ -86,17 +83,9 @@ fn expectation(row: &Measured, behaviour: Behaviour) -> &'static str {
     }
 }
 
-/// The name of a row's first cell in Markdown: the command, or a description and that it is not
-/// built.
+/// The name of a row's first cell in Markdown.
 pub(crate) fn name(row: &Measured) -> String {
-    match row.verdicts {
-        Some(_) => format!("`{}`", row.row.name),
-        None => format!("{}: {NOT_BUILT}", row.row.name),
-    }
-}
-
-fn plain_name(row: &Measured) -> String {
-    name(row).replace('`', "")
+    format!("`{}`", row.row.name)
 }
 
 /// The sign in a cell.
@@ -113,15 +102,15 @@ pub(crate) mod tests {
     use super::*;
     use lab::expected::TABLE;
 
-    /// Chapter 1, which shows B1 and fails B3; and a row that has no program.
+    /// Chapter 1, which shows B1 and fails B3, and chapter 2, of which only B1 was looked at.
     pub(crate) fn example() -> [Measured; 2] {
         let verdicts = vec![
             (Behaviour::B1, Verdict::Shown),
             (Behaviour::B3, Verdict::NotShown("late".to_owned())),
         ];
         [
-            Measured { row: &TABLE[0], verdicts: Some(verdicts) },
-            Measured { row: &TABLE[4], verdicts: None },
+            Measured { row: &TABLE[0], verdicts },
+            Measured { row: &TABLE[1], verdicts: vec![(Behaviour::B1, Verdict::Shown)] },
         ]
     }
 
@@ -130,9 +119,9 @@ pub(crate) mod tests {
         let text = aligned(&example(), &[Behaviour::B1, Behaviour::B3]);
         assert_eq!(
             text,
-            "                                B1  B3\n\
-             ch01-sync                        ✓   ✗\n\
-             ch04, busy wait: not built yet   ·   ·\n"
+            "              B1  B3\n\
+             ch01-sync      ✓   ✗\n\
+             ch02-threads   ✓   ·\n"
         );
     }
 
@@ -144,7 +133,7 @@ pub(crate) mod tests {
             "| implementation | B1 | B3 |\n\
              | --- | --- | --- |\n\
              | `ch01-sync` | ✓ | ✗ |\n\
-             | ch04, busy wait: not built yet | · | · |\n"
+             | `ch02-threads` | ✓ | · |\n"
         );
     }
 }
