@@ -162,10 +162,10 @@ const CH03_PROCESS: Program = main_program("ch03-parallel", &["--pool", "process
 const CH04: Program = main_program("ch04-selectors", &[]);
 const CH05: Program = main_program("ch05-callback-loop", &[]);
 const CH05_OFFLOAD: Program = main_program("ch05-callback-loop", &["--offload"]).with_workers();
-const CH06: Program = main_program("ch06-generators-to-futures", &[]).to_be_written();
-const CH07: Program = main_program("ch07-asyncio", &[]).to_be_written();
+const CH06: Program = main_program("ch06-generators-to-futures", &[]);
+const CH07: Program = main_program("ch07-asyncio", &[]);
 const CH07_OFFLOAD: Program =
-    main_program("ch07-asyncio", &["--offload"]).with_workers().to_be_written();
+    main_program("ch07-asyncio", &["--offload"]).with_workers();
 const TOKIO: Program = hello("hello_tokio", &["tokio"], &[]).to_be_written();
 const TOKIO_MULTI: Program = hello("hello_tokio", &["tokio"], &["--multi-thread"]).to_be_written();
 const TOKIO_OFFLOAD: Program =
@@ -184,6 +184,8 @@ const NONE: Program = Program::NotBuilt;
 /// - B4: where a fib does not run on the thread that prints hello.
 /// - B9: where nothing that outlives `exit` is blocked in a read. Tokio's own standard input is read
 ///   on a thread that its runtime waits for.
+/// - B12: where a hello wakes one thread. Where another thread writes it, it wakes two, 2/T a second.
+///   That is within the bound for a T of a second and more, and the matrix takes 0.3 s.
 /// - B14: where hello is written by a thread of its own, which alone is stuck in the write; the
 ///   reader still sees `exit`. In a loop that writes blocking, standard output is a hidden wait.
 /// - B15, B16: where answers are computed beside whatever reads.
@@ -203,8 +205,8 @@ pub const TABLE: &[Row] = &[
     row("ch05-callback-loop",             CH05,              [Y, Y, Y, Y, n, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, n, n]),
     row("ch05-callback-loop --offload",   CH05_OFFLOAD,      [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, Y, Y]),
     row("ch06-generators-to-futures",     CH06,              [Y, Y, Y, Y, n, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, n, n]),
-    row("ch07-asyncio",                   CH07,              [Y, Y, Y, Y, n, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, n]),
-    row("ch07-asyncio --offload",         CH07_OFFLOAD,      [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y]),
+    row("ch07-asyncio",                   CH07,              [Y, Y, Y, Y, n, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, n, n]),
+    row("ch07-asyncio --offload",         CH07_OFFLOAD,      [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, Y, Y]),
     row("hello_tokio",                    TOKIO,             [Y, Y, Y, Y, n, Y, Y, Y, Y, Y, Y, Y, Y, Y, q, n, n]),
     // B4 holds until as many slow fibs run as the runtime has threads.
     row("hello_tokio --multi-thread",     TOKIO_MULTI,       [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, q, q, q]),
