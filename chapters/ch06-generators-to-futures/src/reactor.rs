@@ -69,6 +69,7 @@ impl Drop for Entered {
 }
 // ANCHOR_END: current
 
+// ANCHOR: new
 impl Reactor {
     /// A reactor that nobody waits in. Its waits end when `signal` is set.
     pub(crate) fn new(signal: Arc<Signal>) -> Reactor {
@@ -81,6 +82,7 @@ impl Reactor {
             next_key: Cell::new(SIGNAL + 1),
         }
     }
+    // ANCHOR_END: new
 
     // ANCHOR: register
     /// Leaves a waker to be called when `deadline` has passed.
@@ -131,11 +133,13 @@ impl Reactor {
     }
     // ANCHOR_END: wait
 
+    // ANCHOR: time_limit
     /// Until the first deadline if there is one; else for ever.
     fn time_limit(&self, now: Instant) -> Option<Duration> {
         let deadline = self.timers.borrow().next_deadline()?;
         Some(deadline.saturating_duration_since(now))
     }
+    // ANCHOR_END: time_limit
 
     // ANCHOR: take
     fn take_readable(&self, readable: &[Key]) -> Vec<Waker> {
@@ -159,6 +163,7 @@ impl Reactor {
     // ANCHOR_END: take
 }
 
+// ANCHOR: debug
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor")
@@ -167,6 +172,7 @@ impl fmt::Debug for Reactor {
             .finish_non_exhaustive()
     }
 }
+// ANCHOR_END: debug
 
 // ANCHOR: registration
 /// A future's place in a reactor. When it is dropped the waker is taken out again: a future that is

@@ -21,6 +21,7 @@ pub struct Signal {
 }
 // ANCHOR_END: signal
 
+// ANCHOR: new
 impl Signal {
     /// A signal that is not set.
     ///
@@ -31,6 +32,7 @@ impl Signal {
         let (reader, writer) = io::pipe()?;
         Ok(Signal { woken: Mutex::new(false), reader, writer })
     }
+    // ANCHOR_END: new
 
     // ANCHOR: set_take
     /// Sets it. A second time changes nothing.
@@ -56,10 +58,12 @@ impl Signal {
     }
     // ANCHOR_END: set_take
 
+    // ANCHOR: lock
     fn lock(&self) -> MutexGuard<'_, bool> {
         // Nothing that can panic runs under this lock.
         self.woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    // ANCHOR_END: lock
 }
 
 // ANCHOR: wake
@@ -75,12 +79,14 @@ impl Wake for Signal {
 }
 // ANCHOR_END: wake
 
+// ANCHOR: as_fd
 /// Readable while the signal is set.
 impl AsFd for Signal {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 }
+// ANCHOR_END: as_fd
 
 #[cfg(test)]
 mod tests {

@@ -89,6 +89,7 @@ pub fn timeout<F: Future>(
 }
 // ANCHOR_END: timeout
 
+// ANCHOR: rest
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the time is over")
@@ -102,3 +103,4 @@ impl<A, B> fmt::Debug for Select<A, B> {
         f.debug_struct("Select").finish_non_exhaustive()
     }
 }
+// ANCHOR_END: rest

@@ -5,7 +5,6 @@
 //! and a waker can also unpark a thread.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -206,11 +205,3 @@ impl<T> Drop for Receiver<T> {
     }
 }
 // ANCHOR_END: ends
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody can receive it any more")
-    }
-}
-
-impl<T: fmt::Debug> std::error::Error for SendError<T> {}

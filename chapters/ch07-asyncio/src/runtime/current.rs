@@ -58,7 +58,7 @@ pub(super) fn schedule(woken: Arc<TaskWaker>) {
         }
     });
     if let Some(woken) = elsewhere {
-        woken.schedule_remotely();
+        Arc::clone(&woken.remote).push(woken);
     }
 }
 // ANCHOR_END: schedule

@@ -27,6 +27,9 @@ pub(super) struct TaskId {
     number: u64,
 }
 
+/// No place in the table.
+pub(super) const MAIN: usize = usize::MAX;
+
 struct Slot {
     number: u64,
     /// Taken out while it is polled, so that the table is not borrowed meanwhile.
@@ -52,7 +55,8 @@ pub(super) struct TaskWaker {
     id: TaskId,
     /// Whether it is in a queue already: woken twice, a task is polled once.
     scheduled: Scheduled,
-    remote: Arc<Remote<Arc<TaskWaker>>>,
+    /// The way from another thread, or from this one while its loop does not run.
+    pub(super) remote: Arc<Remote<Arc<TaskWaker>>>,
 }
 
 impl Wake for TaskWaker {
@@ -66,14 +70,6 @@ impl Wake for TaskWaker {
         if !self.scheduled.set() {
             current::schedule(Arc::clone(self));
         }
-    }
-}
-
-impl TaskWaker {
-    /// From another thread, or from this one while its loop does not run.
-    pub(super) fn schedule_remotely(self: Arc<Self>) {
-        let remote = Arc::clone(&self.remote);
-        remote.push(self);
     }
 }
 // ANCHOR_END: waker
@@ -99,15 +95,10 @@ impl Executor {
     }
     // ANCHOR_END: spawn
 
-    // ANCHOR: main
-    /// The waker of the future that `block_on` holds itself, outside of the table. It has its turn
-    /// in the same queue.
-    pub(super) fn main(&self) -> Arc<TaskWaker> {
-        self.schedule_new(usize::MAX)
-    }
-    // ANCHOR_END: main
-
-    fn schedule_new(&self, place: usize) -> Arc<TaskWaker> {
+    // ANCHOR: schedule_new
+    /// A new waker, in the ready queue. It belongs to a place in the table, or to the future that
+    /// `block_on` holds itself, outside of it ([`MAIN`]): that one has its turn in the same queue.
+    pub(super) fn schedule_new(&self, place: usize) -> Arc<TaskWaker> {
         let id = TaskId { place, number: self.next_number.get() };
         self.next_number.set(id.number + 1);
         let (scheduled, remote) = (Scheduled::new(), Arc::clone(&self.remote));
@@ -115,6 +106,7 @@ impl Executor {
         self.ready.borrow_mut().push_back(Arc::clone(&waker));
         waker
     }
+    // ANCHOR_END: schedule_new
 
     // ANCHOR: schedule
     /// Queues what was woken on this thread. What belongs to another executor is given back.
@@ -144,24 +136,12 @@ impl Executor {
     /// Polls the task that was woken, unless it has ended meanwhile.
     pub(super) fn poll(&self, woken: Arc<TaskWaker>) {
         let id = woken.id;
-        let Some(mut task) = self.take(id) else { return };
-        if poll_woken(task.as_mut(), woken).is_pending() {
-            // Dropped here, if it was cancelled while it ran: by itself, or by what it called.
-            let _cancelled = self.put_back(id, task);
-        } else {
+        let Some(mut task) = self.slot(id).and_then(|mut slot| slot.task.take()) else { return };
+        if poll_woken(task.as_mut(), woken).is_ready() {
             self.cancel(id);
-        }
-    }
-
-    fn take(&self, id: TaskId) -> Option<Task> {
-        self.slot(id)?.task.take()
-    }
-
-    fn put_back(&self, id: TaskId, task: Task) -> Option<Task> {
-        match self.slot(id) {
-            Some(mut slot) => slot.task.replace(task),
-            None => Some(task),
-        }
+        } else if let Some(mut slot) = self.slot(id) {
+            slot.task = Some(task);
+        } // else it was cancelled while it ran, by itself or by what it called: dropped here
     }
 
     fn slot(&self, id: TaskId) -> Option<RefMut<'_, Slot>> {

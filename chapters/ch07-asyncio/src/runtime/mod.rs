@@ -48,7 +48,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use executor::{Executor, TaskWaker, poll_woken};
+use executor::{Executor, MAIN, TaskWaker, poll_woken};
 use reactor::Reactor;
 use remote::Remote;
 use timers::Timers;
@@ -107,19 +107,14 @@ impl Runtime {
     /// When `threads_max` is 0.
     pub fn with_blocking_threads(threads_max: usize) -> io::Result<Runtime> {
         assert!(threads_max > 0, "a pool without a thread would run nothing");
-        let reactor = Reactor::new()?;
+        let (reactor, pool) = (Reactor::new()?, blocking::Pool::new(threads_max));
         let interrupt = reactor.interrupt()?;
         let remote = Remote::new(move || {
             // It fails where nothing is left to be woken: the loop and its selector are gone.
             let _ = interrupt.wake();
         });
-        let core = Core {
-            executor: Executor::new(remote),
-            timers: RefCell::default(),
-            reactor,
-            pool: blocking::Pool::new(threads_max),
-        };
-        Ok(Runtime { core: Rc::new(core) })
+        let (executor, timers) = (Executor::new(remote), RefCell::default());
+        Ok(Runtime { core: Rc::new(Core { executor, timers, reactor, pool }) })
     }
     // ANCHOR_END: new
 
@@ -135,7 +130,7 @@ impl Runtime {
         assert!(!current::is_running(), "a runtime runs on this thread already: `.await` instead");
         let _entered = current::enter(&self.core);
         let mut future = pin!(future);
-        let main = self.core.executor.main();
+        let main = self.core.executor.schedule_new(MAIN);
         loop {
             if let Poll::Ready(output) = self.core.poll_woken(future.as_mut(), &main) {
                 return output;
@@ -199,7 +194,8 @@ impl Core {
         // 3. What else is due? What other threads have woken, and timers.
         self.executor.take_remote();
         let now = Instant::now();
-        while let Some(waker) = self.next_due(now) {
+        let due = || self.timers.borrow_mut().pop_due(now); // the borrow ends before the wake
+        while let Some(waker) = due() {
             waker.wake();
         }
         Ok(())
@@ -212,11 +208,6 @@ impl Core {
         }
         let deadline = self.timers.borrow().next_deadline()?;
         Some(deadline.saturating_duration_since(Instant::now()))
-    }
-
-    /// The borrow ends here: a waker may use the timers.
-    fn next_due(&self, now: Instant) -> Option<std::task::Waker> {
-        self.timers.borrow_mut().pop_due(now)
     }
     // ANCHOR_END: wait
 }

@@ -36,8 +36,8 @@ impl TcpListener {
     /// is free (EMFILE) it fails at once, again and again, until one is closed: wait a little
     /// before you ask again, or the loop spins.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accept = |listener: &mio::net::TcpListener| listener.accept();
-        let (stream, peer) = poll_fn(|cx| self.listener.poll_io(read, cx, accept)).await?;
+        let accepted = poll_fn(|cx| self.listener.poll_io(read, cx, |tcp| tcp.accept()));
+        let (stream, peer) = accepted.await?;
         Ok((TcpStream { stream: Registered::new(stream)? }, peer))
     }
 

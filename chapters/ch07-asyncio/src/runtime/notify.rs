@@ -20,10 +20,8 @@ pub struct Notify {
 struct State {
     /// Somebody notified, and nobody was waiting: the next one does not wait.
     permit: bool,
-    /// Tickets are given out in order, so this queue is sorted.
-    waiting: VecDeque<(u64, Waker)>,
-    /// The tickets that were notified, one at a time, and have not come back yet.
-    notified: Vec<u64>,
+    /// A ticket for each that waits, in order, and its waker until it is notified.
+    waiting: VecDeque<(u64, Option<Waker>)>,
     next_ticket: u64,
 }
 
@@ -43,7 +41,7 @@ impl Notify {
     /// Wakes all that wait now, and leaves nothing for those who come later.
     pub fn notify_waiters(&self) {
         let waiting = mem::take(&mut self.lock().waiting);
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        waiting.into_iter().filter_map(|(_, waker)| waker).for_each(Waker::wake);
     }
 
     /// Waits to be notified. It waits from its first poll on, not from this call.
@@ -58,12 +56,14 @@ impl Notify {
 
 impl State {
     fn notify_one(&mut self) -> Option<Waker> {
-        let Some((ticket, waker)) = self.waiting.pop_front() else {
-            self.permit = true;
-            return None;
-        };
-        self.notified.push(ticket);
-        Some(waker)
+        let waker = self.waiting.iter_mut().find_map(|(_, waker)| waker.take());
+        self.permit |= waker.is_none();
+        waker
+    }
+
+    /// `None` when everybody was notified.
+    fn place(&self, ticket: u64) -> Option<usize> {
+        self.waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()
     }
 }
 // ANCHOR_END: notify
@@ -87,15 +87,17 @@ impl Future for Notified<'_> {
             }
             let ticket = state.next_ticket;
             state.next_ticket += 1;
-            state.waiting.push_back((ticket, cx.waker().clone()));
+            state.waiting.push_back((ticket, Some(cx.waker().clone())));
             self.ticket = Some(ticket);
             return Poll::Pending;
         };
-        if let Ok(place) = state.waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket) {
-            state.waiting[place].1.clone_from(cx.waker()); // the newest counts
-            return Poll::Pending;
+        if let Some(place) = state.place(ticket) {
+            if let Some(waker) = &mut state.waiting[place].1 {
+                waker.clone_from(cx.waker()); // the newest counts
+                return Poll::Pending;
+            }
+            state.waiting.remove(place);
         }
-        state.notified.retain(|notified| *notified != ticket);
         self.ticket = None;
         Poll::Ready(())
     }
@@ -105,15 +107,10 @@ impl Drop for Notified<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut state = self.notify.lock();
-        let next = match state.notified.iter().position(|notified| *notified == ticket) {
-            Some(place) => {
-                state.notified.swap_remove(place);
-                state.notify_one()
-            }
-            None => {
-                state.waiting.retain(|(waiting, _)| *waiting != ticket);
-                None
-            }
+        let Some(place) = state.place(ticket) else { return };
+        let next = match state.waiting.remove(place) {
+            Some((_, None)) => state.notify_one(), // notified, and in vain
+            _ => None,
         };
         drop(state);
         next.into_iter().for_each(Waker::wake);

@@ -9,8 +9,8 @@
 //! The `mio` crate is epoll, kqueue or IOCP behind one name.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
-use std::mem;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -34,29 +34,31 @@ const INTERRUPT: Token = Token(usize::MAX);
 /// One of a descriptor's two directions.
 #[derive(Default)]
 pub(super) struct Direction {
-    /// An operation may succeed: it is worth a try.
-    ready: Cell<bool>,
+    /// The last try was in vain, and nothing new was reported since.
+    blocked: Cell<bool>,
     /// The other side has said its last word. There is no further edge to wait for.
     closed: Cell<bool>,
     /// Who waits for an edge. Mostly nobody or one.
-    wakers: RefCell<Vec<Waker>>,
+    wakers: RefCell<VecDeque<Waker>>,
 }
 
 impl Direction {
     fn wake(&self, closed: bool) {
-        self.ready.set(true);
+        self.blocked.set(false);
         self.closed.set(self.closed.get() || closed);
-        let wakers = mem::take(&mut *self.wakers.borrow_mut());
-        wakers.into_iter().for_each(Waker::wake);
+        let next = || self.wakers.borrow_mut().pop_front(); // the borrow ends before the wake
+        while let Some(waker) = next() {
+            waker.wake();
+        }
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.ready.get() {
+        if !self.blocked.get() {
             return Poll::Ready(());
         }
         let mut wakers = self.wakers.borrow_mut();
         if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
+            wakers.push_back(cx.waker().clone());
         }
         Poll::Pending
     }
@@ -98,11 +100,11 @@ impl Reactor {
         let mut events = self.events.borrow_mut();
         let time_limit = time_limit.map(|limit| limit.min(TIMEOUT_MAX));
         let waited = self.poll.borrow_mut().poll(&mut events, time_limit);
-        match waited {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => events.iter().for_each(|event| self.wake(event)),
-        }
-        Ok(())
+        events.iter().for_each(|event| self.wake(event));
+        waited.or_else(|error| match error.kind() {
+            io::ErrorKind::Interrupted => Ok(()), // by a signal: the loop comes back anyway
+            _ => Err(error),
+        })
     }
 
     fn wake(&self, event: &Event) {
@@ -137,16 +139,12 @@ impl<S: Source> Registered<S> {
     pub(super) fn new(mut source: S) -> io::Result<Registered<S>> {
         let core = current::core();
         let readiness = Rc::new(Readiness::default());
-        readiness.read.ready.set(true); // nobody knows: try first
-        readiness.write.ready.set(true);
-        let token = Token(core.reactor.sources.borrow_mut().insert(Rc::clone(&readiness)));
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered =
-            core.reactor.poll.borrow().registry().register(&mut source, token, interest);
-        if let Err(error) = registered {
-            core.reactor.sources.borrow_mut().remove(token.0);
-            return Err(error);
-        }
+        let mut sources = core.reactor.sources.borrow_mut();
+        let token = Token(sources.vacant_key());
+        let both = Interest::READABLE | Interest::WRITABLE;
+        core.reactor.poll.borrow().registry().register(&mut source, token, both)?;
+        sources.insert(Rc::clone(&readiness));
+        drop(sources);
         Ok(Registered { source, token, readiness, core })
     }
 
@@ -189,7 +187,7 @@ impl<S: Source> Registered<S> {
             ready!(direction.poll_ready(cx));
             match operation(&self.source) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    direction.ready.set(false);
+                    direction.blocked.set(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
@@ -204,9 +202,7 @@ impl<S: Source> Registered<S> {
     /// data, and no other one follows. Then the kernel must be asked again.
     pub(super) fn drained(&self, way: Way) {
         let direction = way(&self.readiness);
-        if !direction.closed.get() {
-            direction.ready.set(false);
-        }
+        direction.blocked.set(!direction.closed.get());
     }
 }
 // ANCHOR_END: poll_io

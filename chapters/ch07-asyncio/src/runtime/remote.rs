@@ -46,16 +46,14 @@ impl<T> Remote<T> {
     /// Only the first into an empty queue has to end the sleep: the loop takes all of them at once,
     /// and under the same lock.
     pub(super) fn push(&self, woken: T) {
-        if self.push_first(woken) {
+        let mut queue = self.woken.lock().expect("nobody panics while holding this lock");
+        let Some(tasks) = &mut *queue else { return };
+        tasks.push(woken);
+        let first = tasks.len() == 1;
+        drop(queue);
+        if first {
             (self.interrupt)();
         }
-    }
-
-    fn push_first(&self, woken: T) -> bool {
-        let mut queue = self.woken.lock().expect("nobody panics while holding this lock");
-        let Some(queue) = queue.as_mut() else { return false };
-        queue.push(woken);
-        queue.len() == 1
     }
 
     pub(super) fn take(&self, ready: &mut impl Extend<T>) {
