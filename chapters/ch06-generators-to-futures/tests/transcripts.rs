@@ -1,0 +1,10 @@
+//! The dialogues that the page prints, held again.
+#![cfg(unix)]
+
+use std::path::Path;
+
+#[test]
+fn the_dialogues_on_the_page_still_hold() {
+    let program = Path::new(env!("CARGO_BIN_EXE_ch06-generators-to-futures"));
+    lab::dialogue::hold_all("ch06-", program).expect("the program still says what the page prints");
+}
