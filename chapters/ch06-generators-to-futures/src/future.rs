@@ -70,6 +70,45 @@
 //! assert!(Box::pin(say()).as_mut().poll(&mut context).is_pending());
 //! assert!(pin!(say()).poll(&mut context).is_pending());
 //! ```
+//!
+//! # What a future yields is "not yet"
+//!
+//! A future hands nothing to whoever polls it. To wait for another one it keeps that one and polls
+//! it again. To "make a future, and then yield it", as in a language where a loop collects what is
+//! yielded, has the wrong type here:
+//!
+//! ```compile_fail,E0308
+//! # use ch06_generators_to_futures::future::sleep;
+//! # use std::{pin::Pin, task::{Context, Poll}, time::Duration};
+//! struct Nap;
+//!
+//! impl Future for Nap {
+//!     type Output = ();
+//!
+//!     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+//!         let future = sleep(Duration::from_secs(1));
+//!         future // expected `Poll<()>`, found `Sleep`
+//!     }
+//! }
+//! ```
+//!
+//! # A future that contains itself has no size
+//!
+//! Its size is known when it is compiled, so a recursive call needs a box:
+//!
+//! ```compile_fail,E0733
+//! async fn nested(n: u32) -> u32 {
+//!     if n == 0 { 0 } else { 1 + nested(n - 1).await }
+//! }
+//! ```
+//!
+//! ```
+//! async fn nested(n: u32) -> u32 {
+//!     if n == 0 { 0 } else { 1 + Box::pin(nested(n - 1)).await }
+//! }
+//! # assert_eq!(ch06_generators_to_futures::block_on(nested(3))?, 3);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod join;
 mod readable;
