@@ -96,7 +96,8 @@ mod tests {
         let skipped = || Verdict::NotJudged("busy".to_owned());
         assert!(disagree(Cell::Shown, &no()) && disagree(Cell::NotShown, &Verdict::Shown));
         assert!(!disagree(Cell::Shown, &Verdict::Shown) && !disagree(Cell::NotShown, &no()));
-        for cell in [Cell::Shown, Cell::NotShown, Cell::NotApplicable, Cell::Unknown] {
+        for cell in [Cell::Shown, Cell::NotShown, Cell::NotApplicable, Cell::Varies, Cell::Unknown]
+        {
             assert!(!disagree(cell, &skipped()));
         }
     }

@@ -78,7 +78,7 @@ fn expectation(row: &Measured, behaviour: Behaviour) -> &'static str {
     match row.row.cell(behaviour) {
         Cell::Shown => "✓",
         Cell::NotShown => "✗",
-        Cell::NotApplicable => "–",
+        Cell::NotApplicable | Cell::Varies => "–",
         Cell::Unknown => "?",
     }
 }
@@ -91,6 +91,7 @@ pub(crate) fn name(row: &Measured) -> String {
 /// The sign in a cell.
 pub(crate) fn sign(row: &Measured, behaviour: Behaviour) -> &'static str {
     match row.verdict(behaviour) {
+        Some(_) if row.row.cell(behaviour) == Cell::Varies => "–",
         Some(Verdict::NotJudged(_)) if row.row.cell(behaviour) == Cell::NotApplicable => "–",
         Some(verdict) => verdict.sign(),
         None => NOTHING,
