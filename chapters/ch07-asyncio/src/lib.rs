@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 mod line_reader;
+#[cfg(all(doctest, feature = "tokio"))]
+mod must_not_compile;
 mod offload;
 pub mod runtime;
 pub mod step1;

@@ -23,7 +23,7 @@ impl LineReader {
     /// Waits for the next line. `None` is the end. Dropped before it is ready, it has lost nothing.
     pub(crate) async fn next_line(&mut self) -> io::Result<Option<Line>> {
         // Awaiting what is ready yields to nobody, and the next line may have been read long ago. A
-        // hello that fell due during the last answer goes before it.
+        // hello that was woken while the last answer was written goes before it.
         yield_now().await;
         loop {
             if let Some(line) = self.lines.next() {

@@ -1,10 +1,10 @@
 //! Step 1: an executor, and nothing else.
 //!
-//! A task is a future behind a counted pointer. Its waker is that pointer, and to wake it is to push
-//! it into a queue. It has no timers and no descriptors, so tasks can wait for each other and for
-//! other threads. A task cannot be cancelled, and a panic of one goes through `block_on`. It costs a
-//! lock for every push, pop and poll, and every future must be `Send`, because the waker that holds
-//! it may travel to another thread.
+//! A task is a future behind a counted pointer. Its waker is that pointer, and to wake it is to
+//! push it into a queue. It has no timers and no descriptors, so tasks can wait for each other and
+//! for other threads. A task cannot be cancelled, and a panic of one goes through `block_on`. It
+//! costs a lock for every push, pop and poll, and every future must be `Send`, because the waker
+//! that holds it may travel to another thread.
 //!
 //! `runtime/executor.rs` is step 2. The same tests hold for both (`tests/scheduler.rs`).
 
@@ -17,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 // ANCHOR: executor
+// ANCHOR: task
 struct Task {
     /// `None` when it has ended: a waker may be called late.
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
@@ -33,7 +34,9 @@ impl Wake for Task {
         }
     }
 }
+// ANCHOR_END: task
 
+// ANCHOR: poll
 impl Task {
     fn poll(self: &Arc<Self>) {
         self.scheduled.swap(false, Ordering::AcqRel);
@@ -46,7 +49,9 @@ impl Task {
         }
     }
 }
+// ANCHOR_END: poll
 
+// ANCHOR: queue
 #[derive(Default)]
 struct Queue {
     ready: Mutex<VecDeque<Arc<Task>>>,
@@ -62,16 +67,21 @@ impl Queue {
         task.expect("it was waited for").poll();
     }
 }
+// ANCHOR_END: queue
 // ANCHOR_END: executor
 
+// ANCHOR: lock
 /// A task that panicked leaves its lock poisoned. What it guards is whole all the same.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+// ANCHOR_END: lock
 
+// ANCHOR: current
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Queue>>> = const { RefCell::new(None) };
 }
+// ANCHOR_END: current
 
 // ANCHOR: runtime
 /// A queue of tasks, and the thread that calls `block_on`.
@@ -160,6 +170,7 @@ impl<T> Future for JoinHandle<T> {
 }
 // ANCHOR_END: join_handle
 
+// ANCHOR: debug
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("ready", &lock(&self.queue.ready).len()).finish()
@@ -171,3 +182,4 @@ impl<T> fmt::Debug for JoinHandle<T> {
         f.debug_struct("JoinHandle").finish_non_exhaustive()
     }
 }
+// ANCHOR_END: debug

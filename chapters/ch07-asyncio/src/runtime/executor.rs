@@ -74,6 +74,7 @@ impl Wake for TaskWaker {
 }
 // ANCHOR_END: waker
 
+// ANCHOR: new
 impl Executor {
     pub(super) fn new(remote: Remote<Arc<TaskWaker>>) -> Executor {
         Executor {
@@ -83,6 +84,7 @@ impl Executor {
             next_number: Cell::new(0),
         }
     }
+    // ANCHOR_END: new
 
     // ANCHOR: spawn
     /// Puts a task into the table, and into the ready queue: it is polled for the first time in its
@@ -124,6 +126,7 @@ impl Executor {
     }
     // ANCHOR_END: schedule
 
+    // ANCHOR: next_ready
     pub(super) fn next_ready(&self) -> Option<Arc<TaskWaker>> {
         self.ready.borrow_mut().pop_front()
     }
@@ -131,6 +134,7 @@ impl Executor {
     pub(super) fn is_idle(&self) -> bool {
         self.ready.borrow().is_empty()
     }
+    // ANCHOR_END: next_ready
 
     // ANCHOR: poll
     /// Polls the task that was woken, unless it has ended meanwhile.
@@ -173,9 +177,11 @@ impl Executor {
     }
     // ANCHOR_END: cancel
 
+    // ANCHOR: len
     pub(super) fn len(&self) -> usize {
         self.tasks.borrow().len()
     }
+    // ANCHOR_END: len
 }
 
 // ANCHOR: poll_woken

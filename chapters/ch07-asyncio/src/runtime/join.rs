@@ -1,9 +1,8 @@
 //! What comes back from a task: its output, its panic, or the news that it was cancelled.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -25,6 +24,7 @@ pub enum JoinError {
 }
 // ANCHOR_END: join_error
 
+// ANCHOR: join_error_rest
 impl JoinError {
     /// The task was aborted, or its runtime was dropped.
     pub fn is_cancelled(&self) -> bool {
@@ -42,10 +42,11 @@ impl fmt::Display for JoinError {
 }
 
 impl std::error::Error for JoinError {}
+// ANCHOR_END: join_error_rest
 
 // ANCHOR: outcome
 /// The place where a task leaves what became of it, and its handle finds it.
-struct Outcome<T>(RefCell<State<T>>);
+struct Outcome<T>(Cell<State<T>>);
 
 enum State<T> {
     /// Not yet; and who is to be woken then.
@@ -64,8 +65,8 @@ impl<T> Outcome<T> {
 }
 // ANCHOR_END: outcome
 
+// ANCHOR: spawned
 pin_project! {
-    // ANCHOR: spawned
     /// A future and the place for its outcome: what the executor owns as a task.
     ///
     /// It is dropped without an outcome when it is cancelled, and says so then.
@@ -82,8 +83,8 @@ pin_project! {
             }
         }
     }
-    // ANCHOR_END: spawned
 }
+// ANCHOR_END: spawned
 
 // ANCHOR: poll_spawned
 impl<F: Future> Future for Spawned<F> {
@@ -130,6 +131,7 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
+    // ANCHOR: abort
     /// Drops the task's future, here and now; if the task is what runs, when its poll returns. What
     /// has ended already is not changed by it.
     pub fn abort(&self) {
@@ -137,10 +139,14 @@ impl<T> JoinHandle<T> {
             core.executor.cancel(self.task);
         }
     }
+    // ANCHOR_END: abort
 
     /// Whether the task has ended, in whatever way.
     pub fn is_finished(&self) -> bool {
-        !matches!(*self.outcome.0.borrow(), State::Running(_))
+        let state = self.outcome.0.replace(State::Taken);
+        let finished = !matches!(state, State::Running(_));
+        self.outcome.0.set(state);
+        finished
     }
 }
 
@@ -153,12 +159,12 @@ impl<T> Future for JoinHandle<T> {
     ///
     /// When it is polled again after it was ready: the output was given away.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.outcome.0.borrow_mut();
-        match mem::replace(&mut *state, State::Taken) {
+        match self.outcome.0.replace(State::Taken) {
             State::Ended(result) => Poll::Ready(result),
             State::Taken => panic!("this JoinHandle was polled after it was ready"),
             State::Running(_) => {
-                *state = State::Running(Some(cx.waker().clone())); // the newest counts
+                let joiner = cx.waker().clone(); // the newest counts
+                self.outcome.0.set(State::Running(Some(joiner)));
                 Poll::Pending
             }
         }
@@ -169,7 +175,7 @@ impl<T> Future for JoinHandle<T> {
 // ANCHOR: spawn
 /// Makes a task of a future.
 pub(super) fn spawn<F: Future + 'static>(core: &Rc<Core>, future: F) -> JoinHandle<F::Output> {
-    let outcome = Rc::new(Outcome(RefCell::new(State::Running(None))));
+    let outcome = Rc::new(Outcome(Cell::new(State::Running(None))));
     let spawned = Spawned { future: Some(future), outcome: Rc::clone(&outcome) };
     let task = core.executor.spawn(Box::pin(spawned));
     JoinHandle { outcome, task, core: Rc::downgrade(core) }

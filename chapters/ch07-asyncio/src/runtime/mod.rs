@@ -14,9 +14,10 @@
 //! 3. What is due? It is woken.
 //! 4. Poll what was woken.
 //!
-//! What is absent: a second thread that polls, priorities, a budget for a task that never waits, and
-//! unsafe code.
+//! What is absent: a second thread that polls, priorities, a budget for a task that never waits,
+//! and unsafe code.
 
+// ANCHOR: modules
 mod blocking;
 mod channel;
 mod current;
@@ -38,6 +39,7 @@ mod primitives {
     pub(super) use std::sync::Mutex;
     pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 }
+// ANCHOR_END: modules
 
 use std::cell::RefCell;
 use std::fmt;
@@ -53,8 +55,10 @@ use reactor::Reactor;
 use remote::Remote;
 use timers::Timers;
 
+// ANCHOR: exports
 #[cfg(unix)]
 pub use async_fd::AsyncFd;
+// ANCHOR_END: exports
 pub use blocking::{ThreadReader, spawn_blocking, stdin};
 pub use channel::{Receiver, SendError, Sender, TrySendError, channel};
 pub use join::{JoinError, JoinHandle};
@@ -63,12 +67,14 @@ pub use notify::{Notified, Notify};
 pub use time::{Elapsed, Interval, Sleep, interval, sleep, sleep_until, timeout};
 pub use yield_now::yield_now;
 
+// ANCHOR: limits
 /// How many polls may follow each other before timers and descriptors are looked at again. The same
 /// as tokio's.
 pub const POLLS_A_TURN: usize = 61;
 
 /// How many threads the pool for blocking work has at most, unless it is told otherwise.
 pub const BLOCKING_THREADS_MAX: usize = 512;
+// ANCHOR_END: limits
 
 // ANCHOR: runtime
 /// A runtime. Dropped, it drops every future that it owns.
@@ -85,8 +91,8 @@ struct Core {
 }
 // ANCHOR_END: runtime
 
+// ANCHOR: new
 impl Runtime {
-    // ANCHOR: new
     /// A runtime without a task.
     ///
     /// # Errors
@@ -119,8 +125,8 @@ impl Runtime {
     // ANCHOR_END: new
 
     // ANCHOR: block_on
-    /// Runs `future`, and with it every task, until `future` is ready. Tasks that are not ready then
-    /// stay, and another `block_on` goes on with them.
+    /// Runs `future`, and with it every task, until `future` is ready. Tasks that are not ready
+    /// then stay, and another `block_on` goes on with them.
     ///
     /// # Panics
     ///
@@ -140,17 +146,42 @@ impl Runtime {
     }
     // ANCHOR_END: block_on
 
+    // ANCHOR: spawn_on
     /// Makes a task of `future`. It runs when [`Runtime::block_on`] does.
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         join::spawn(&self.core, future)
     }
+    // ANCHOR_END: spawn_on
 }
 
 // ANCHOR: spawn
 /// Makes a task of `future` in the current runtime: it is polled beside all others, from the next
 /// turn on, whether anybody awaits it or not.
 ///
-/// It must be `'static`, because it may outlive whoever spawned it. It need not be `Send`.
+/// It must be `'static`, because it may outlive whoever spawned it: the handle can be dropped, or
+/// forgotten, and the task goes on. So it cannot borrow from there.
+///
+/// ```compile_fail,E0597
+/// # use ch07_asyncio::runtime::{Runtime, spawn};
+/// # Runtime::new()?.block_on(async {
+/// let text = String::from("hello");
+/// let borrowed = &text;
+/// spawn(async move { println!("{borrowed}") }); // `text` does not live long enough
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// It may take what it needs along, and that need not be `Send`:
+///
+/// ```
+/// # use ch07_asyncio::runtime::{Runtime, spawn};
+/// # Runtime::new()?.block_on(async {
+/// let text = std::rc::Rc::new("hello");
+/// let length = spawn(async move { text.len() }).await;
+/// assert_eq!(length.expect("it does not panic"), 5);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Panics
 ///
@@ -163,8 +194,9 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 
 impl Core {
     // ANCHOR: poll
-    /// Phase 4. Polls what was woken, in the order in which it was woken, until nothing is left. But not
-    /// for ever: two tasks that keep waking each other must not keep the loop from its timers.
+    /// Phase 4. Polls what was woken, in the order in which it was woken, until nothing is left.
+    /// But not for ever: two tasks that keep waking each other must not keep the loop from its
+    /// timers.
     fn poll_woken<F: Future>(
         &self,
         mut future: Pin<&mut F>,
@@ -222,6 +254,7 @@ impl Drop for Runtime {
 }
 // ANCHOR_END: drop
 
+// ANCHOR: debug
 impl fmt::Debug for Runtime {
     /// How many tasks, timers and descriptors it has at this moment.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -232,3 +265,4 @@ impl fmt::Debug for Runtime {
             .finish_non_exhaustive()
     }
 }
+// ANCHOR_END: debug

@@ -33,8 +33,8 @@ impl TcpListener {
     /// # Errors
     ///
     /// Mostly those of one connection, after which the next `accept` may work. When no descriptor
-    /// is free (EMFILE) it fails at once, again and again, until one is closed: wait a little
-    /// before you ask again, or the loop spins.
+    /// is free (EMFILE) it fails at once, again and again, and is never pending: sleep a little
+    /// before you ask again, or the loop never goes on, and nobody can close a descriptor.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let accepted = poll_fn(|cx| self.listener.poll_io(read, cx, |tcp| tcp.accept()));
         let (stream, peer) = accepted.await?;

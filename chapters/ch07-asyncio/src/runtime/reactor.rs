@@ -21,6 +21,7 @@ use slab::Slab;
 
 use super::{Core, current};
 
+// ANCHOR: limits
 /// How many events one wait takes at most. What is left is reported by the next one.
 const EVENTS_MAX: usize = 1024;
 
@@ -29,6 +30,7 @@ const TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The reactor's own token: another thread has woken somebody.
 const INTERRUPT: Token = Token(usize::MAX);
+// ANCHOR_END: limits
 
 // ANCHOR: direction
 /// One of a descriptor's two directions.
@@ -65,12 +67,14 @@ impl Direction {
 }
 // ANCHOR_END: direction
 
+// ANCHOR: readiness
 /// What the reactor remembers of a descriptor.
 #[derive(Default)]
 pub(super) struct Readiness {
     read: Direction,
     write: Direction,
 }
+// ANCHOR_END: readiness
 
 // ANCHOR: reactor
 /// The selector and what is registered with it.
@@ -81,6 +85,7 @@ pub(super) struct Reactor {
 }
 
 impl Reactor {
+    // ANCHOR: new
     pub(super) fn new() -> io::Result<Reactor> {
         Ok(Reactor {
             poll: RefCell::new(mio::Poll::new()?),
@@ -93,6 +98,7 @@ impl Reactor {
     pub(super) fn interrupt(&self) -> io::Result<mio::Waker> {
         mio::Waker::new(self.poll.borrow().registry(), INTERRUPT)
     }
+    // ANCHOR_END: new
 
     /// Waits until something is ready, another thread interrupts, or the time limit is over. Wakes
     /// whoever waited for what is ready.
@@ -119,9 +125,11 @@ impl Reactor {
         }
     }
 
+    // ANCHOR: len
     pub(super) fn len(&self) -> usize {
         self.sources.borrow().len()
     }
+    // ANCHOR_END: len
 }
 // ANCHOR_END: reactor
 
@@ -163,6 +171,7 @@ impl<S: Source> Drop for Registered<S> {
 // ANCHOR_END: registered
 
 // ANCHOR: poll_io
+// ANCHOR: way
 /// Which of the two directions: [`read`] or [`write`].
 type Way = fn(&Readiness) -> &Direction;
 
@@ -173,6 +182,7 @@ pub(super) fn read(readiness: &Readiness) -> &Direction {
 pub(super) fn write(readiness: &Readiness) -> &Direction {
     &readiness.write
 }
+// ANCHOR_END: way
 
 impl<S: Source> Registered<S> {
     /// Tries first. Waits only when that would block.
@@ -195,6 +205,7 @@ impl<S: Source> Registered<S> {
         }
     }
 
+    // ANCHOR: drained
     /// The operation moved less than it could have: the kernel's buffer is drained (or full), and
     /// the next try would be in vain. What arrives from now on is a new edge.
     ///
@@ -204,5 +215,6 @@ impl<S: Source> Registered<S> {
         let direction = way(&self.readiness);
         direction.blocked.set(!direction.closed.get());
     }
+    // ANCHOR_END: drained
 }
 // ANCHOR_END: poll_io
