@@ -2,9 +2,9 @@
 //!
 //! A task is a future behind a counted pointer. Its waker is that pointer, and to wake it is to
 //! push it into a queue. It has no timers and no descriptors, so tasks can wait for each other and
-//! for other threads. A task cannot be cancelled, and a panic of one goes through `block_on`. It
-//! costs a lock for every push, pop and poll, and every future must be `Send`, because the waker
-//! that holds it may travel to another thread.
+//! for other threads. A task cannot be cancelled, a panic of one goes through `block_on`, and a
+//! runtime that is dropped leaves its tasks behind. It costs a lock for every push, pop and poll,
+//! and every future must be `Send`, because the waker that holds it may travel to another thread.
 //!
 //! `runtime/executor.rs` is step 2. The same tests hold for both (`tests/scheduler.rs`).
 

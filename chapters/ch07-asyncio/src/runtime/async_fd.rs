@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token, event};
@@ -55,27 +55,21 @@ impl<T: AsFd> AsyncFd<T> {
 
     /// What is inside.
     pub fn get_ref(&self) -> &T {
-        &self.descriptor.get().0
+        &self.descriptor.source.0
     }
 }
 // ANCHOR_END: async_fd
 
-impl<T: AsFd> Descriptor<T> {
-    fn number(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
 impl<T: AsFd> event::Source for Descriptor<T> {
     fn register(&mut self, at: &Registry, token: Token, ways: Interest) -> io::Result<()> {
-        SourceFd(&self.number()).register(at, token, ways)
+        SourceFd(&self.0.as_fd().as_raw_fd()).register(at, token, ways)
     }
 
     fn reregister(&mut self, at: &Registry, token: Token, ways: Interest) -> io::Result<()> {
-        SourceFd(&self.number()).reregister(at, token, ways)
+        SourceFd(&self.0.as_fd().as_raw_fd()).reregister(at, token, ways)
     }
 
     fn deregister(&mut self, at: &Registry) -> io::Result<()> {
-        SourceFd(&self.number()).deregister(at)
+        SourceFd(&self.0.as_fd().as_raw_fd()).deregister(at)
     }
 }

@@ -59,10 +59,16 @@ impl Pool {
         if state.jobs.len() <= state.idle || state.threads == self.0.threads_max {
             return;
         }
+        state.threads += 1;
+        drop(state);
         let shared = Arc::clone(&self.0);
-        match thread::Builder::new().name("blocking".into()).spawn(move || shared.work()) {
-            Ok(_) => state.threads += 1,
-            Err(error) => assert!(state.threads > 0, "no thread for blocking work: {error}"),
+        let thread = thread::Builder::new().name("blocking".into());
+        if let Err(error) = thread.spawn(move || shared.work()) {
+            let mut state = self.0.lock();
+            state.threads -= 1;
+            let threads = state.threads;
+            drop(state); // or a panic would poison the lock
+            assert!(threads > 0, "no thread for blocking work: {error}");
         }
     }
 }
@@ -125,7 +131,9 @@ pub fn spawn_blocking<T: Send + 'static>(
 ) -> JoinHandle<T> {
     let (done, mut result) = channel(1);
     current::core().pool.run(Box::new(move || {
-        let _ = done.try_send(catch_unwind(AssertUnwindSafe(work))); // unless nobody waits any more
+        let result = catch_unwind(AssertUnwindSafe(work));
+        // If nobody waits any more the result is dropped here, and even that may panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(done.try_send(result))));
     }));
     spawn(async move {
         let result = result.recv().await.expect("the pool drops no job before its runtime ends");
@@ -144,6 +152,7 @@ pub fn spawn_blocking<T: Send + 'static>(
 #[derive(Debug)]
 pub struct ThreadReader {
     chunks: Receiver<io::Result<Vec<u8>>>,
+    ended: bool,
 }
 
 /// Standard input, read on a thread. (`tokio::io::stdin` does this too. But its thread belongs to
@@ -168,9 +177,8 @@ impl ThreadReader {
             let mut buffer = [0; CHUNK];
             loop {
                 let chunk = match input.read(&mut buffer) {
-                    Ok(length) => Ok(buffer[..length].to_vec()),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => Err(error),
+                    read => read.map(|length| buffer[..length].to_vec()),
                 };
                 let last = !matches!(&chunk, Ok(bytes) if !bytes.is_empty());
                 if sender.blocking_send(chunk).is_err() || last {
@@ -178,18 +186,23 @@ impl ThreadReader {
                 }
             }
         })?;
-        Ok(ThreadReader { chunks })
+        Ok(ThreadReader { chunks, ended: false })
     }
 
-    /// Waits for what was read next. Nothing is the end. Dropped before it is ready, it has taken
-    /// nothing.
+    /// Waits for what was read next. Nothing is the end, and stays it. Dropped before it is ready,
+    /// it has taken nothing.
     ///
     /// # Errors
     ///
     /// Those of the input, after which it is at its end.
     pub async fn read(&mut self) -> io::Result<Vec<u8>> {
-        let ended = || Err(io::Error::other("the thread that reads the input has ended"));
-        self.chunks.recv().await.unwrap_or_else(ended)
+        if self.ended {
+            return Ok(Vec::new());
+        }
+        let panicked = || Err(io::Error::other("the thread that reads the input panicked"));
+        let chunk = self.chunks.recv().await.unwrap_or_else(panicked);
+        self.ended = !matches!(&chunk, Ok(bytes) if !bytes.is_empty());
+        chunk
     }
 }
 // ANCHOR_END: reader

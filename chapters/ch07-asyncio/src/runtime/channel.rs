@@ -91,8 +91,12 @@ impl<T> Sender<T> {
             return Err(TrySendError::Full(value));
         }
         state.queue.push_back(value);
+        let room_left = state.queue.len() < self.shared.capacity;
         drop(state);
         self.shared.filled.notify_one();
+        if room_left {
+            self.shared.room.notify_one(); // two notifications may have counted as one
+        }
         Ok(())
     }
 
@@ -200,8 +204,8 @@ impl<T> Drop for Receiver<T> {
         state.receiver_exists = false;
         let values = mem::take(&mut state.queue);
         drop(state);
-        drop(values); // after the lock: their drop may use this channel
         self.shared.room.notify_one();
+        drop(values); // at last: their drop may use this channel, or panic
     }
 }
 // ANCHOR_END: ends

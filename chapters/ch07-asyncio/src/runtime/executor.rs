@@ -30,7 +30,7 @@ pub(super) struct TaskId {
 /// No place in the table.
 pub(super) const MAIN: usize = usize::MAX;
 
-struct Slot {
+pub(super) struct Slot {
     number: u64,
     /// Taken out while it is polled, so that the table is not borrowed meanwhile.
     task: Option<Task>,
@@ -40,9 +40,9 @@ struct Slot {
 // ANCHOR: executor
 /// The tasks, and the queue of those that are to be polled.
 pub(super) struct Executor {
-    tasks: RefCell<Slab<Slot>>,
+    pub(super) tasks: RefCell<Slab<Slot>>,
     /// First in, first out. Only this thread uses it, so it needs no lock.
-    ready: RefCell<VecDeque<Arc<TaskWaker>>>,
+    pub(super) ready: RefCell<VecDeque<Arc<TaskWaker>>>,
     /// The same, for wake-ups from other threads.
     remote: Arc<Remote<Arc<TaskWaker>>>,
     next_number: Cell<u64>,
@@ -126,16 +126,6 @@ impl Executor {
     }
     // ANCHOR_END: schedule
 
-    // ANCHOR: next_ready
-    pub(super) fn next_ready(&self) -> Option<Arc<TaskWaker>> {
-        self.ready.borrow_mut().pop_front()
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.ready.borrow().is_empty()
-    }
-    // ANCHOR_END: next_ready
-
     // ANCHOR: poll
     /// Polls the task that was woken, unless it has ended meanwhile.
     pub(super) fn poll(&self, woken: Arc<TaskWaker>) {
@@ -176,12 +166,6 @@ impl Executor {
         self.remote.close();
     }
     // ANCHOR_END: cancel
-
-    // ANCHOR: len
-    pub(super) fn len(&self) -> usize {
-        self.tasks.borrow().len()
-    }
-    // ANCHOR_END: len
 }
 
 // ANCHOR: poll_woken

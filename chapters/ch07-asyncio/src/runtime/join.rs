@@ -109,11 +109,18 @@ impl<F: Future> Spawned<F> {
     fn end(self: Pin<&mut Self>, result: Result<F::Output, JoinError>) {
         let mut this = self.project();
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
-        let result = dropped.map_err(JoinError::Panicked).and(result);
-        // With no handle left, the output is dropped here.
-        let _ = catch_unwind(AssertUnwindSafe(|| match Rc::strong_count(this.outcome) {
-            1 => drop(result),
-            _ => this.outcome.set(result),
+        let outcome = this.outcome;
+        let tell = |result| match Rc::strong_count(outcome) {
+            1 => drop(result), // there is no handle any more
+            _ => outcome.set(result),
+        };
+        // The output may be dropped in here, unwanted or in favour of a panic. Even that may panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| match dropped {
+            Ok(()) => tell(result),
+            Err(panic) => {
+                tell(Err(JoinError::Panicked(panic)));
+                drop(result);
+            }
         }));
     }
 }

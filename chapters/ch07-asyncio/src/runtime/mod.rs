@@ -203,7 +203,7 @@ impl Core {
         main: &Arc<TaskWaker>,
     ) -> Poll<F::Output> {
         for _ in 0..POLLS_A_TURN {
-            let Some(woken) = self.executor.next_ready() else { break };
+            let Some(woken) = self.executor.ready.borrow_mut().pop_front() else { break };
             if !Arc::ptr_eq(&woken, main) {
                 self.executor.poll(woken);
             } else if let Poll::Ready(output) = poll_woken(future.as_mut(), woken) {
@@ -235,7 +235,7 @@ impl Core {
 
     /// Not at all if something is ready; until the first deadline if there is one; else for ever.
     fn time_limit(&self) -> Option<Duration> {
-        if !self.executor.is_idle() {
+        if !self.executor.ready.borrow().is_empty() {
             return Some(Duration::ZERO);
         }
         let deadline = self.timers.borrow().next_deadline()?;
@@ -259,9 +259,9 @@ impl fmt::Debug for Runtime {
     /// How many tasks, timers and descriptors it has at this moment.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
-            .field("tasks", &self.core.executor.len())
-            .field("timers", &self.core.timers.borrow().len())
-            .field("descriptors", &self.core.reactor.len())
+            .field("tasks", &self.core.executor.tasks.borrow().len())
+            .field("timers", &self.core.timers.borrow().wakers.len())
+            .field("descriptors", &self.core.reactor.sources.borrow().len())
             .finish_non_exhaustive()
     }
 }

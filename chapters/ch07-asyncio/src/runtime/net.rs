@@ -47,7 +47,7 @@ impl TcpListener {
     ///
     /// What the system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.get().local_addr()
+        self.listener.source.local_addr()
     }
 }
 // ANCHOR_END: listener
@@ -149,7 +149,7 @@ impl TcpStream {
     ///
     /// What the system says, for instance that the connection has ended.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.stream.get().shutdown(how)
+        self.stream.source.shutdown(how)
     }
 
     /// Sends small writes at once, instead of waiting for more to send with them.
@@ -158,7 +158,7 @@ impl TcpStream {
     ///
     /// What the system says.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.stream.get().set_nodelay(nodelay)
+        self.stream.source.set_nodelay(nodelay)
     }
 
     /// The address of the other end.
@@ -167,7 +167,7 @@ impl TcpStream {
     ///
     /// What the system says, for instance that the connection has ended.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.get().peer_addr()
+        self.stream.source.peer_addr()
     }
 }
 // ANCHOR_END: stream

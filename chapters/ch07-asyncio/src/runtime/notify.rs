@@ -93,7 +93,8 @@ impl Future for Notified<'_> {
         };
         if let Some(place) = state.place(ticket) {
             if let Some(waker) = &mut state.waiting[place].1 {
-                waker.clone_from(cx.waker()); // the newest counts
+                let _old = mem::replace(waker, cx.waker().clone()); // the newest counts
+                drop(state); // before the old one, whose drop may run anything
                 return Poll::Pending;
             }
             state.waiting.remove(place);

@@ -81,7 +81,7 @@ pub(super) struct Readiness {
 pub(super) struct Reactor {
     poll: RefCell<mio::Poll>,
     events: RefCell<Events>,
-    sources: RefCell<Slab<Rc<Readiness>>>,
+    pub(super) sources: RefCell<Slab<Rc<Readiness>>>,
 }
 
 impl Reactor {
@@ -124,12 +124,6 @@ impl Reactor {
             source.write.wake(event.is_write_closed() || event.is_error());
         }
     }
-
-    // ANCHOR: len
-    pub(super) fn len(&self) -> usize {
-        self.sources.borrow().len()
-    }
-    // ANCHOR_END: len
 }
 // ANCHOR_END: reactor
 
@@ -137,7 +131,7 @@ impl Reactor {
 /// A descriptor that is registered with the reactor of the runtime in which it was made. It cannot
 /// move to another one.
 pub(super) struct Registered<S: Source> {
-    source: S,
+    pub(super) source: S,
     token: Token,
     readiness: Rc<Readiness>,
     core: Rc<Core>,
@@ -154,10 +148,6 @@ impl<S: Source> Registered<S> {
         sources.insert(Rc::clone(&readiness));
         drop(sources);
         Ok(Registered { source, token, readiness, core })
-    }
-
-    pub(super) fn get(&self) -> &S {
-        &self.source
     }
 }
 

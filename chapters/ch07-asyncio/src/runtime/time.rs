@@ -46,7 +46,9 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         match &self.timer {
-            Some((core, key)) => core.timers.borrow_mut().update(*key, cx.waker()),
+            Some((core, key)) => {
+                let _old = core.timers.borrow_mut().update(*key, cx.waker());
+            }
             None => {
                 let core = current::core();
                 let key = core.timers.borrow_mut().insert(self.deadline, cx.waker().clone());

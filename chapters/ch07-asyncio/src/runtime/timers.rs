@@ -4,6 +4,7 @@
 //! whoever asks what is due says when "now" is.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ pub(super) type TimerKey = (Instant, u64);
 /// Deadlines, the earliest first.
 #[derive(Default)]
 pub(super) struct Timers {
-    wakers: BTreeMap<TimerKey, Waker>,
+    pub(super) wakers: BTreeMap<TimerKey, Waker>,
     next: u64,
 }
 
@@ -27,10 +28,10 @@ impl Timers {
 
     // ANCHOR: update
     /// From now on this waker counts: the task may have been moved into another one.
-    pub(super) fn update(&mut self, key: TimerKey, waker: &Waker) {
-        if let Some(old) = self.wakers.get_mut(&key) {
-            old.clone_from(waker); // does nothing where it would wake the same task
-        }
+    /// Returns the old one: its drop may run anything.
+    pub(super) fn update(&mut self, key: TimerKey, waker: &Waker) -> Option<Waker> {
+        let old = self.wakers.get_mut(&key)?;
+        (!old.will_wake(waker)).then(|| mem::replace(old, waker.clone()))
     }
 
     /// A cancelled timer leaves nothing behind.
@@ -47,10 +48,6 @@ impl Timers {
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Waker> {
         let earliest = self.wakers.first_entry()?;
         (earliest.key().0 <= now).then(|| earliest.remove())
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.wakers.len()
     }
 }
 
@@ -88,7 +85,7 @@ mod tests {
             waker.wake();
         }
         assert_eq!(woken.load(Ordering::Relaxed), 2431);
-        assert_eq!((timers.len(), timers.next_deadline()), (1, Some(at(40))));
+        assert_eq!((timers.wakers.len(), timers.next_deadline()), (1, Some(at(40))));
     }
 
     #[test]
@@ -99,7 +96,7 @@ mod tests {
         let second = timers.insert(start, Waker::noop().clone());
         assert!(timers.remove(first).is_some());
         assert!(timers.remove(first).is_none());
-        assert_eq!(timers.len(), 1);
+        assert_eq!(timers.wakers.len(), 1);
         assert!(timers.pop_due(start).is_some());
         assert!(timers.remove(second).is_none());
     }

@@ -1,6 +1,7 @@
 //! Giving the thread back without waiting for anything.
 
 use std::future::poll_fn;
+use std::mem;
 use std::task::Poll;
 
 // ANCHOR: yield_now
@@ -10,10 +11,9 @@ use std::task::Poll;
 pub async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
-        if yielded {
+        if mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
-        yielded = true;
         cx.waker().wake_by_ref();
         Poll::Pending
     })
