@@ -180,8 +180,8 @@ const NONE: Program = Program::NotBuilt;
 ///
 /// - B4: where a fib does not run on the thread that prints hello.
 /// - B12: where a hello wakes one thread. Where another thread writes it, it wakes that one as well,
-///   and often the loop once more, which is told that it was written: up to 3/T a second. That is
-///   within the bound for a T of two seconds and more, and the matrix takes 0.3 s.
+///   and often the loop once more, which is told that it was written: up to 3/T a second. At the
+///   default period of three seconds ch07 is within the bound, and the matrix takes 0.3 s.
 /// - B14: where hello is written by a thread of its own, which alone is stuck in the write; the
 ///   reader still sees `exit`. In a loop that writes blocking, standard output is a hidden wait.
 /// - B15, B16: where answers are computed beside whatever reads.
