@@ -110,9 +110,12 @@ async fn questions_and_answers(
                 let (output, questions) = (output.clone(), Rc::clone(&questions));
                 let compute = Arc::clone(&compute);
                 spawn(async move {
-                    let said = ask(n, compute, &output).await;
+                    // A task of its own, so that even its panic comes back, and is not lost.
+                    let said = spawn(ask(n, compute, output)).await;
                     questions.close(n);
-                    if let Err(error) = said {
+                    if let Err(error) =
+                        said.unwrap_or_else(|error| Err(io::Error::other(error.to_string())))
+                    {
                         let _ = questions.failed.try_send(error); // the first error counts
                     }
                 });
@@ -127,15 +130,18 @@ async fn questions_and_answers(
 // ANCHOR_END: answers
 
 // ANCHOR: ask
-/// One question: a thread of the pool computes, this task says the answer.
+/// One question: a thread of the pool computes, and has the answer written before it takes the next
+/// question. So one worker answers in the order of the questions.
 async fn ask(
     n: u32,
     compute: Arc<impl Fn(u32) -> u64 + Send + Sync + 'static>,
-    output: &Writer,
+    output: Writer,
 ) -> io::Result<()> {
-    let value = spawn_blocking(move || timed(|| compute(n))).await;
-    let value = value
-        .map_err(|_| io::Error::other(format!("the thread that computed fib({n}) panicked")))?;
-    say(output, answer(n, value)).await
+    let panicked = |_| io::Error::other(format!("the thread that computed fib({n}) panicked"));
+    let said = spawn_blocking(move || {
+        let value = timed(|| compute(n));
+        output.blocking_write(format!("{}\n", answer(n, value)))
+    });
+    said.await.map_err(panicked)?
 }
 // ANCHOR_END: ask

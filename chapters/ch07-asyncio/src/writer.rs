@@ -24,7 +24,7 @@ struct Order {
 
 impl Writer {
     pub(crate) fn new(mut output: impl Write + Send + 'static) -> io::Result<Writer> {
-        let (orders, mut received) = channel::<Order>(1); // who finds it full waits, in order
+        let (orders, mut received) = channel::<Order>(1); // who finds it full waits
         thread::Builder::new().name(String::from("writer")).spawn(move || {
             while let Some(order) = received.blocking_recv() {
                 let written = output.write_all(order.text.as_bytes());
@@ -37,10 +37,20 @@ impl Writer {
 
     /// Waits until `text` is written, in one write.
     pub(crate) async fn write(&self, text: String) -> io::Result<()> {
-        let ended = || io::Error::other("the thread that writes the output has ended");
         let (done, mut written) = channel(1);
         self.orders.send(Order { text, done }).await.map_err(|_| ended())?;
         written.recv().await.unwrap_or_else(|| Err(ended()))
     }
+
+    /// The same, for a thread of the pool, which may block.
+    pub(crate) fn blocking_write(&self, text: String) -> io::Result<()> {
+        let (done, mut written) = channel(1);
+        self.orders.blocking_send(Order { text, done }).map_err(|_| ended())?;
+        written.blocking_recv().unwrap_or_else(|| Err(ended()))
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the thread that writes the output has ended")
 }
 // ANCHOR_END: writer

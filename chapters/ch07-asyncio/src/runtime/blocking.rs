@@ -71,6 +71,19 @@ impl Pool {
             assert!(threads > 0, "no thread for blocking work: {error}");
         }
     }
+
+    /// Jobs that nobody has begun are dropped. A job that runs cannot be stopped; its thread ends
+    /// after it, and nobody waits for that.
+    pub(super) fn close(&self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        let jobs = mem::take(&mut state.jobs);
+        drop(state);
+        self.0.changed.notify_all();
+        for job in jobs {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(job))); // its drop may do anything
+        }
+    }
 }
 
 impl Shared {
@@ -100,19 +113,6 @@ impl Shared {
             }
         }
         state.threads -= 1;
-    }
-}
-
-/// Jobs that nobody has begun are dropped. A job that runs cannot be stopped; its thread ends after
-/// it, and nobody waits for that.
-impl Drop for Pool {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.closed = true;
-        let jobs = mem::take(&mut state.jobs);
-        drop(state);
-        self.0.changed.notify_all();
-        drop(jobs); // after the lock: their drop may do anything
     }
 }
 // ANCHOR_END: run
@@ -146,7 +146,7 @@ pub fn spawn_blocking<T: Send + 'static>(
 /// An input that a thread of its own reads.
 ///
 /// For what cannot be waited for in any other way: a regular file, a console of Windows, a standard
-/// input that must not be made non-blocking since others share it. The thread is at most one chunk
+/// input that must not be made non-blocking since others share it. The thread is at most two chunks
 /// ahead. Nothing can stop a read that has begun, so the thread ends at its next chunk after this
 /// is dropped, or with the process.
 #[derive(Debug)]

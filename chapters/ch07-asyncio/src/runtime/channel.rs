@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use super::current;
 use super::notify::Notify;
 
 // ANCHOR: channel
@@ -172,6 +173,10 @@ fn park_until<F: Future>(future: F) -> F::Output {
         }
     }
 
+    assert!(
+        !current::is_running(),
+        "this would block the runtime on this thread: `.await` instead"
+    );
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {

@@ -31,13 +31,15 @@ pub(super) struct Entered {
     previous: Option<Rc<Core>>,
 }
 
+/// At the end of a thread there is no CURRENT any more, and a runtime may still be dropped.
 pub(super) fn enter(core: &Rc<Core>) -> Entered {
-    Entered { previous: CURRENT.replace(Some(Rc::clone(core))) }
+    let previous = CURRENT.try_with(|current| current.replace(Some(Rc::clone(core))));
+    Entered { previous: previous.ok().flatten() }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.set(self.previous.take());
+        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
     }
 }
 
@@ -51,7 +53,7 @@ pub(super) fn is_running() -> bool {
 /// ends the loop's sleep.
 pub(super) fn schedule(woken: Arc<TaskWaker>) {
     let mut elsewhere = Some(woken);
-    // At the end of a thread there is no CURRENT any more; a destructor may still wake.
+    // There is no CURRENT at the end of a thread, and a destructor may still wake.
     let _ = CURRENT.try_with(|current| {
         if let Some(core) = &*current.borrow() {
             elsewhere = elsewhere.take().and_then(|woken| core.executor.schedule(woken).err());

@@ -77,12 +77,8 @@ impl Wake for TaskWaker {
 // ANCHOR: new
 impl Executor {
     pub(super) fn new(remote: Remote<Arc<TaskWaker>>) -> Executor {
-        Executor {
-            tasks: RefCell::default(),
-            ready: RefCell::default(),
-            remote: Arc::new(remote),
-            next_number: Cell::new(0),
-        }
+        let (tasks, ready) = (RefCell::default(), RefCell::default());
+        Executor { tasks, ready, remote: Arc::new(remote), next_number: Cell::new(0) }
     }
     // ANCHOR_END: new
 
@@ -156,11 +152,8 @@ impl Executor {
 
     /// Drops every task, also those that a drop has spawned. Wakers that are left wake nobody.
     pub(super) fn close(&self) {
-        loop {
-            let slots: Vec<Slot> = self.tasks.borrow_mut().drain().collect();
-            if slots.is_empty() {
-                break;
-            }
+        while !self.tasks.borrow().is_empty() {
+            drop(self.tasks.take()); // after the borrow
         }
         self.ready.take();
         self.remote.close();

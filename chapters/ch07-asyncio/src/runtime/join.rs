@@ -55,14 +55,6 @@ enum State<T> {
     /// The handle has taken it.
     Taken,
 }
-
-impl<T> Outcome<T> {
-    fn set(&self, result: Result<T, JoinError>) {
-        if let State::Running(Some(joiner)) = self.0.replace(State::Ended(result)) {
-            joiner.wake();
-        }
-    }
-}
 // ANCHOR_END: outcome
 
 // ANCHOR: spawned
@@ -91,9 +83,8 @@ impl<F: Future> Future for Spawned<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(future) = self.as_mut().project().future.as_pin_mut() else {
-            return Poll::Ready(());
-        };
+        let future = self.as_mut().project().future.as_pin_mut();
+        let future = future.expect("a task that has ended is not polled again");
         let result = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(output) => Ok(ready!(output)),
             Err(panic) => Err(JoinError::Panicked(panic)),
@@ -112,7 +103,10 @@ impl<F: Future> Spawned<F> {
         let outcome = this.outcome;
         let tell = |result| match Rc::strong_count(outcome) {
             1 => drop(result), // there is no handle any more
-            _ => outcome.set(result),
+            _ => match outcome.0.replace(State::Ended(result)) {
+                State::Running(joiner) => joiner.into_iter().for_each(Waker::wake),
+                State::Ended(_) | State::Taken => {}
+            },
         };
         // The output may be dropped in here, unwanted or in favour of a panic. Even that may panic.
         let _ = catch_unwind(AssertUnwindSafe(|| match dropped {

@@ -138,7 +138,7 @@ impl Runtime {
         let mut future = pin!(future);
         let main = self.core.executor.schedule_new(MAIN);
         loop {
-            if let Poll::Ready(output) = self.core.poll_woken(future.as_mut(), &main) {
+            if let Poll::Ready(output) = self.core.poll_ready(future.as_mut(), &main) {
                 return output;
             }
             self.core.wait().expect("the selector can wait for what it has accepted");
@@ -197,7 +197,7 @@ impl Core {
     /// Phase 4. Polls what was woken, in the order in which it was woken, until nothing is left.
     /// But not for ever: two tasks that keep waking each other must not keep the loop from its
     /// timers.
-    fn poll_woken<F: Future>(
+    fn poll_ready<F: Future>(
         &self,
         mut future: Pin<&mut F>,
         main: &Arc<TaskWaker>,
@@ -216,7 +216,8 @@ impl Core {
 
     // ANCHOR: wait
     fn wait(&self) -> io::Result<()> {
-        // 1. How long may we sleep?
+        // 1. How long may we sleep? (Nothing is left over from the last turn, unless it panicked.)
+        self.executor.take_remote();
         let time_limit = self.time_limit();
 
         // 2. Wait: for a descriptor, for another thread, or until that time is over. Who waits for
@@ -250,6 +251,7 @@ impl Drop for Runtime {
         // Futures hold their runtime (a `Sleep` must find its timer), and the runtime its futures.
         let _entered = current::enter(&self.core);
         self.core.executor.close();
+        self.core.pool.close();
     }
 }
 // ANCHOR_END: drop

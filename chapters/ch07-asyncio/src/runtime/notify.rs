@@ -40,7 +40,10 @@ impl Notify {
 
     /// Wakes all that wait now, and leaves nothing for those who come later.
     pub fn notify_waiters(&self) {
-        let waiting = mem::take(&mut self.lock().waiting);
+        let mut state = self.lock();
+        let called = state.first_to_call();
+        let waiting = state.waiting.split_off(called);
+        drop(state);
         waiting.into_iter().filter_map(|(_, waker)| waker).for_each(Waker::wake);
     }
 
@@ -56,9 +59,15 @@ impl Notify {
 
 impl State {
     fn notify_one(&mut self) -> Option<Waker> {
-        let waker = self.waiting.iter_mut().find_map(|(_, waker)| waker.take());
+        let first = self.first_to_call();
+        let waker = self.waiting.get_mut(first).and_then(|(_, waker)| waker.take());
         self.permit |= waker.is_none();
         waker
+    }
+
+    /// Those that were notified one by one, and have not come back yet, stand before all others.
+    fn first_to_call(&self) -> usize {
+        self.waiting.partition_point(|(_, waker)| waker.is_none())
     }
 
     /// `None` when everybody was notified.
@@ -109,10 +118,9 @@ impl Drop for Notified<'_> {
         let Some(ticket) = self.ticket else { return };
         let mut state = self.notify.lock();
         let Some(place) = state.place(ticket) else { return };
-        let next = match state.waiting.remove(place) {
-            Some((_, None)) => state.notify_one(), // notified, and in vain
-            _ => None,
-        };
+        let left = state.waiting.remove(place);
+        let in_vain = matches!(left, Some((_, None))); // it was notified
+        let next = if in_vain { state.notify_one() } else { None };
         drop(state);
         next.into_iter().for_each(Waker::wake);
     }

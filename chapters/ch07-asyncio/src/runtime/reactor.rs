@@ -40,7 +40,8 @@ pub(super) struct Direction {
     blocked: Cell<bool>,
     /// The other side has said its last word. There is no further edge to wait for.
     closed: Cell<bool>,
-    /// Who waits for an edge. Mostly nobody or one.
+    /// Who waits for an edge. Mostly nobody or one. A wait that was given up leaves its waker here
+    /// until the next edge.
     wakers: RefCell<VecDeque<Waker>>,
 }
 
@@ -58,9 +59,10 @@ impl Direction {
         if !self.blocked.get() {
             return Poll::Ready(());
         }
+        let waker = cx.waker().clone(); // somebody else's code: nothing is borrowed
         let mut wakers = self.wakers.borrow_mut();
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push_back(cx.waker().clone());
+        if !wakers.iter().any(|known| known.will_wake(&waker)) {
+            wakers.push_back(waker);
         }
         Poll::Pending
     }
@@ -87,11 +89,8 @@ pub(super) struct Reactor {
 impl Reactor {
     // ANCHOR: new
     pub(super) fn new() -> io::Result<Reactor> {
-        Ok(Reactor {
-            poll: RefCell::new(mio::Poll::new()?),
-            events: RefCell::new(Events::with_capacity(EVENTS_MAX)),
-            sources: RefCell::default(),
-        })
+        let events = RefCell::new(Events::with_capacity(EVENTS_MAX));
+        Ok(Reactor { poll: RefCell::new(mio::Poll::new()?), events, sources: RefCell::default() })
     }
 
     /// What another thread ends a wait with.
@@ -200,10 +199,11 @@ impl<S: Source> Registered<S> {
     /// the next try would be in vain. What arrives from now on is a new edge.
     ///
     /// Not so when the other side has closed: that edge may have been reported together with the
-    /// data, and no other one follows. Then the kernel must be asked again.
+    /// data, and no other one follows. Then the kernel must be asked again. And not on Windows,
+    /// where mio reports an edge only after an operation that said `WouldBlock`.
     pub(super) fn drained(&self, way: Way) {
         let direction = way(&self.readiness);
-        direction.blocked.set(!direction.closed.get());
+        direction.blocked.set(!direction.closed.get() && !cfg!(windows));
     }
     // ANCHOR_END: drained
 }

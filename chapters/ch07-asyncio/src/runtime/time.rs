@@ -45,13 +45,14 @@ impl Future for Sleep {
             self.forget();
             return Poll::Ready(());
         }
+        let (core, waker) = (current::core(), cx.waker().clone());
         match &self.timer {
-            Some((core, key)) => {
-                let _old = core.timers.borrow_mut().update(*key, cx.waker());
+            Some((old, key)) if Rc::ptr_eq(old, &core) => {
+                let _old = core.timers.borrow_mut().update(*key, waker);
             }
-            None => {
-                let core = current::core();
-                let key = core.timers.borrow_mut().insert(self.deadline, cx.waker().clone());
+            _ => {
+                self.forget(); // of another runtime, in which it was polled before
+                let key = core.timers.borrow_mut().insert(self.deadline, waker);
                 self.timer = Some((core, key));
             }
         }

@@ -29,9 +29,8 @@ impl Timers {
     // ANCHOR: update
     /// From now on this waker counts: the task may have been moved into another one.
     /// Returns the old one: its drop may run anything.
-    pub(super) fn update(&mut self, key: TimerKey, waker: &Waker) -> Option<Waker> {
-        let old = self.wakers.get_mut(&key)?;
-        (!old.will_wake(waker)).then(|| mem::replace(old, waker.clone()))
+    pub(super) fn update(&mut self, key: TimerKey, waker: Waker) -> Option<Waker> {
+        self.wakers.get_mut(&key).map(|old| mem::replace(old, waker))
     }
 
     /// A cancelled timer leaves nothing behind.

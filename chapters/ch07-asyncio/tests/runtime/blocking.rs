@@ -1,9 +1,11 @@
 //! The pool for what would block, and the thread that reads.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -297,5 +299,40 @@ fn a_thread_whose_reader_is_dropped_ends_at_its_next_chunk() {
         drop(reader);
         give(&script, "the next chunk");
         assert_eq!(seen.recv_timeout(PATIENCE), Ok("dropped"));
+    });
+}
+
+/// A thread that was called for the first job is not idle any more, though it still looks so.
+#[test]
+fn two_jobs_that_wait_for_each_other_get_two_threads() {
+    run_with_threads(2, || async {
+        spawn_blocking(|| ()).await.expect("it does not panic"); // one thread is idle now
+        let [here, there] = [(); 2].map(|()| mpsc::channel());
+        let one = spawn_blocking(move || (here.0.send(()), there.1.recv()));
+        let other = spawn_blocking(move || (there.0.send(()), here.1.recv()));
+        assert!(one.await.expect("it does not panic").1.is_ok());
+        assert!(other.await.expect("it does not panic").1.is_ok());
+    });
+}
+
+/// Something of a runtime may outlive it. Its jobs do not.
+#[test]
+fn a_sleep_that_outlives_its_runtime_does_not_let_jobs_begin() {
+    watched(|| {
+        let runtime = Runtime::with_blocking_threads(1).expect("a descriptor is free");
+        let (let_go, held) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        let mut kept = Box::pin(sleep(Duration::from_secs(1_000)));
+        runtime.block_on(async {
+            let (started, is_running) = mpsc::channel();
+            drop(spawn_blocking(move || (started.send(()), held.recv())));
+            drop(spawn_blocking(move || begun.send(())));
+            is_running.recv().expect("the first job begins");
+            assert!(poll_fn(|cx| Poll::Ready(kept.as_mut().poll(cx).is_pending())).await);
+        });
+        drop(runtime);
+        drop(let_go);
+        assert!(has_begun.recv().is_err(), "the second job was dropped");
+        drop(kept);
     });
 }

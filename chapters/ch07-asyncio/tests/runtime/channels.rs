@@ -59,7 +59,8 @@ fn what_does_not_fit_comes_back() {
         drop(receiver);
         assert_eq!(sender.try_send(4), Err(TrySendError::Closed(4)));
         assert_eq!(sender.send(5).await, Err(SendError(5)));
-        assert_eq!(sender.blocking_send(6), Err(SendError(6)));
+        let elsewhere = thread::spawn(move || sender.blocking_send(6));
+        assert_eq!(elsewhere.join().expect("it does not panic"), Err(SendError(6)));
     });
 }
 
@@ -298,4 +299,14 @@ fn as_many_senders_as_there_is_room_need_not_wait() {
 #[should_panic(expected = "a channel needs room for one value at least")]
 fn a_channel_without_room_is_refused() {
     channel::<()>(0);
+}
+
+/// It would keep the loop, and with it the receiver, from going on.
+#[test]
+#[should_panic(expected = "this would block the runtime on this thread")]
+fn a_task_must_not_block_for_room() {
+    run(|| async {
+        let (sender, _receiver) = channel(1);
+        let _ = sender.blocking_send(1);
+    });
 }

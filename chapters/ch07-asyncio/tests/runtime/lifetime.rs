@@ -251,3 +251,17 @@ fn the_runtime_says_what_it_has() {
         assert_eq!(says(&runtime), "Runtime { tasks: 0, timers: 0, descriptors: 0, .. }");
     });
 }
+
+/// The destructors of a thread's variables run in an order that nobody chooses.
+#[test]
+fn a_runtime_may_be_a_variable_of_its_thread() {
+    thread_local! {
+        static RUNTIME: Runtime = Runtime::new().expect("a descriptor is free");
+    }
+    let ended = thread::spawn(|| {
+        RUNTIME.with(|runtime| {
+            runtime.block_on(async { drop(spawn(std::future::pending::<()>())) });
+        });
+    });
+    ended.join().expect("the end of the thread drops the runtime, and nothing panics");
+}

@@ -156,3 +156,35 @@ fn another_thread_may_notify() {
         thread.join().expect("it does not panic");
     });
 }
+
+#[test]
+fn to_notify_all_does_not_swallow_what_one_was_given_before() {
+    run(|| async {
+        let notify = Notify::new();
+        let mut first = Box::pin(notify.notified());
+        assert!(!is_ready(first.as_mut()).await);
+        notify.notify_one(); // for the first
+        notify.notify_waiters();
+        let mut second = Box::pin(notify.notified());
+        assert!(!is_ready(second.as_mut()).await);
+        drop(first); // it did not come back for its notification
+        assert!(is_ready(second.as_mut()).await, "it was passed on");
+    });
+}
+
+/// A future that was polled in one task may be moved into another one.
+#[test]
+fn the_newest_waker_is_called() {
+    run(|| async {
+        let notify = Rc::new(Notify::new());
+        let mut notified = Box::pin({
+            let notify = Rc::clone(&notify);
+            async move { notify.notified().await }
+        });
+        assert!(!is_ready(notified.as_mut()).await); // with the waker of this task
+        let moved = spawn(notified); // and then with that one's
+        yield_now().await;
+        notify.notify_one();
+        moved.await.expect("it does not panic");
+    });
+}

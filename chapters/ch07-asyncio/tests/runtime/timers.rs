@@ -295,3 +295,16 @@ async fn poll_all(sleeps: &mut [Sleep]) -> usize {
     })
     .await
 }
+
+/// Its waker must lie in the timers of the loop that runs.
+#[test]
+fn a_sleep_that_moves_to_another_runtime_is_woken_there() {
+    watched(|| {
+        let (first, second) = (runtime(), runtime());
+        let mut nap = Box::pin(sleep(Duration::from_millis(20)));
+        first.block_on(poll_fn(|cx| Poll::Ready(nap.as_mut().poll(cx).is_pending())));
+        second.block_on(nap);
+        let left = format!("{first:?}");
+        assert!(left.contains("timers: 0"), "{left}");
+    });
+}
