@@ -105,7 +105,7 @@ where
         Ok(Command::Fib(n)) => program.say(event_loop, answer(n, timed(|| compute(n)))),
         Err(error) => program.say(event_loop, error),
     }
-    // One line a turn, and not by call_soon: a hello that fell due meanwhile goes first.
+    // One line per turn, and not by call_soon: a hello that fell due meanwhile goes first.
     event_loop.call_later(Duration::ZERO, move |event_loop| answers(event_loop, program, compute));
 }
 // ANCHOR_END: answers

@@ -48,13 +48,15 @@ fn a_future_that_nobody_can_wake_is_an_error() {
 }
 
 async fn woken_by_a_thread() {
-    let mut woken = false;
+    let mut waking: Option<thread::JoinHandle<()>> = None;
     poll_fn(|context| {
-        if std::mem::replace(&mut woken, true) {
+        if let Some(waking) = waking.take() {
+            // `wake` sets the flag before it drops the waker: the next future has to find it gone.
+            waking.join().expect("a waker does not panic");
             return Poll::Ready(());
         }
         let waker = context.waker().clone();
-        thread::spawn(move || waker.wake());
+        waking = Some(thread::spawn(move || waker.wake()));
         Poll::Pending
     })
     .await;
