@@ -158,6 +158,28 @@ async function pageWith(base, paths, marker) {
     return undefined;
 }
 
+// What settles a prediction is blurred until one is chosen: each prediction by itself.
+async function checkVeil(page) {
+    const veiled = page.locator('.veiled');
+    const counts = [await veiled.count()];
+    if (counts[0] === 0) {
+        fail('prediction', 'nothing below it is blurred');
+        return;
+    }
+    const filter = await veiled.first().evaluate((element) => getComputedStyle(element).filter);
+    if (!filter.includes('blur')) {
+        fail('prediction', `what settles it is marked, and not blurred: "${filter}"`);
+    }
+    for (const section of await page.locator('.predict').all()) {
+        await section.locator('button').nth(1).click();
+        counts.push(await veiled.count());
+    }
+    if (counts.at(-1) !== 0 || counts.at(-2) === 0) {
+        fail('prediction', `the choices leave ${counts.join(', ')} blurred, one after the other`);
+    }
+    await page.reload();
+}
+
 async function checkAnswered(page, how) {
     const section = page.locator('.predict').first();
     const reasons = await section.locator('.reasons > li:visible').count();
@@ -180,6 +202,7 @@ async function answerPrediction(base, url, screenshots) {
     await withBrowser({ viewport: { width: 1280, height: 900 } }, async (context) => {
         const page = watch(context.pages()[0] ?? await context.newPage(), base);
         await page.goto(url);
+        await checkVeil(page);
         await page.locator('.predict button').nth(1).click();
         await checkAnswered(page, 'mouse');
         if (screenshots) {

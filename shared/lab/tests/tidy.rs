@@ -241,6 +241,24 @@ fn no_test_sleeps() {
     }
 }
 
+/// What patch and editors leave beside a file looks like a second version of it.
+#[test]
+fn no_tool_left_its_backup_files_behind() {
+    fn look(folder: &Path) {
+        for entry in fs::read_dir(folder).expect("the folder can be read") {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("node_modules") {
+                look(&path);
+            }
+            let ending = path.extension().unwrap_or_default();
+            assert!(!["orig", "rej", "bak"].contains(&&*ending.to_string_lossy()), "{path:?}");
+        }
+    }
+    for folder in ["chapters", "shared", "benches", "book"] {
+        look(&root().join(folder));
+    }
+}
+
 /// A listing in the book is as wide as its source: what is wider has to be scrolled.
 #[test]
 fn no_line_of_a_chapter_is_wider_than_a_page_and_no_line_ends_in_white_space() {

@@ -125,7 +125,7 @@ impl Shared {
 ///
 /// # Panics
 ///
-/// Outside of a runtime; and when the system gives the pool its first thread not.
+/// Outside of a runtime; and when the pool has no thread, and the system gives it none.
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {

@@ -128,7 +128,7 @@ impl Executor {
         let id = woken.id;
         let Some(mut task) = self.slot(id).and_then(|mut slot| slot.task.take()) else { return };
         if poll_woken(task.as_mut(), woken).is_ready() {
-            self.cancel(id);
+            self.cancel(id); // it has told its outcome; what is left is its slot
         } else if let Some(mut slot) = self.slot(id) {
             slot.task = Some(task);
         } // else it was cancelled while it ran, by itself or by what it called: dropped here

@@ -155,8 +155,8 @@ impl Runtime {
 }
 
 // ANCHOR: spawn
-/// Makes a task of `future` in the current runtime: it is polled beside all others, from the next
-/// turn on, whether anybody awaits it or not.
+/// Makes a task of `future` in the current runtime. It is polled beside all others, when its place
+/// in the ready queue comes, whether anybody awaits it or not.
 ///
 /// It must be `'static`, because it may outlive whoever spawned it: the handle can be dropped, or
 /// forgotten, and the task goes on. So it cannot borrow from there.
