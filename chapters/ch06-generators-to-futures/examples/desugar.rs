@@ -317,7 +317,11 @@ mod tests {
     #[test]
     fn a_future_that_is_not_woken_is_not_polled() {
         let (trace, events) = (Trace::default(), Arrival::default());
-        drive_future(&events, &trace, std::future::pending());
-        assert_eq!(trace.take(), ["event 0", "event 30", "event 12"]);
+        let leaves_no_waker = std::future::poll_fn(|_| {
+            note(&trace, "polled");
+            Poll::Pending
+        });
+        drive_future(&events, &trace, leaves_no_waker);
+        assert_eq!(trace.take(), ["polled", "event 0", "event 30", "event 12"]);
     }
 }

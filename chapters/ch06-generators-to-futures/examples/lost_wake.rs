@@ -28,7 +28,7 @@ struct Flag {
 }
 
 impl Flag {
-    /// Sets it, and wakes the one who has left a waker. Who has left none is not woken.
+    /// Sets it, and wakes the one who has left a waker. Whoever has left none is not woken.
     fn set(&self) {
         self.is_set.set(true);
         if let Some(waker) = self.waker.take() {

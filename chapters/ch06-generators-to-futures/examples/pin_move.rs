@@ -6,6 +6,11 @@
 //! Predict: whose buffer does the address in each of them name afterwards? And after two
 //! `Pin<Box<_>>` of them changed places?
 //!
+//! `Pin` does nothing while a program runs. Boxes without it would change places with the same
+//! result, and so this output does not show it. What `Pin` does is to refuse, when it is compiled,
+//! that what lies *in* two boxes changes places. No program that runs can show that: the
+//! documentation of `src/future.rs` has it, once with `Box::new` and once with `Box::pin`.
+//!
 //! `cargo run -p ch06-generators-to-futures --example pin_move`
 
 #![forbid(unsafe_code)]
@@ -155,6 +160,17 @@ mod tests {
         assert_eq!(swapped.buffer.0, swapped.buffer.1);
         assert_eq!(swapped.word.0, swapped.word.1);
         assert_eq!((swapped.own, swapped.of_the_other), (true, false));
+    }
+
+    /// What a `Pin` refuses. With `Box::into_pin` around both boxes this does not compile.
+    #[test]
+    fn without_a_pin_what_lies_in_two_boxes_can_change_places() {
+        let mut first = Box::new(SelfReferential::new());
+        let mut second = Box::new(SelfReferential::new());
+        first.start();
+        second.start();
+        mem::swap(&mut *first, &mut *second);
+        assert!(second.points_into(&first) && !second.points_into(&second));
     }
 
     #[test]

@@ -185,6 +185,7 @@ mod tests {
     fn what_lives_across_an_await_is_in_the_future_and_nothing_else_is() {
         let sizes = measure();
         assert!((KIB..KIB + 64).contains(&sizes.live_across), "{sizes:?}");
+        assert!(sizes.in_scope >= KIB, "in scope, so it is kept: {sizes:?}");
         assert!(sizes.gone_before < 64, "{sizes:?}");
         assert!(sizes.boxed_buffer < 64, "{sizes:?}");
     }
@@ -199,6 +200,7 @@ mod tests {
     #[test]
     fn each_async_fn_that_passes_a_value_on_adds_a_copy_of_it() {
         let [once, twice, three_times] = measure().passed;
+        assert!(once >= 2 * KIB, "one already holds its argument twice: {once}");
         assert!(twice - once >= KIB, "{once} {twice}");
         assert!(three_times - twice >= KIB, "{twice} {three_times}");
     }

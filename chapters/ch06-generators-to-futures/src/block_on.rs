@@ -24,20 +24,22 @@ use crate::signal::Signal;
 /// A future whose waker nobody keeps is never polled again, and then this does not return.
 ///
 /// ```
-/// use std::time::Duration;
-///
 /// use ch06_generators_to_futures::block_on;
-/// use ch06_generators_to_futures::future::{join, sleep};
+/// use ch06_generators_to_futures::future::yield_now;
 ///
-/// let naps = join(sleep(Duration::from_millis(2)), sleep(Duration::from_millis(3)));
-/// block_on(naps)?; // 3 ms, not 5
+/// let answer = block_on(async {
+///     yield_now().await; // the first poll ends here, with "not yet"
+///     6 * 7
+/// })?;
+/// assert_eq!(answer, 42);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
 /// # Errors
 ///
 /// When a descriptor that the future waits for cannot be polled, or when the system has no
-/// descriptors left: a call needs two.
+/// descriptors left: a call needs two, and they stay open as long as a waker of it is kept
+/// anywhere.
 pub fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let signal = Arc::new(Signal::new()?);
     let waker = Waker::from(Arc::clone(&signal));

@@ -7,8 +7,8 @@
 //!
 //! # A future does nothing until it is polled
 //!
-//! To call an `async fn` makes a future, and runs nothing of it. Who forgets to await it has made a
-//! value and thrown it away, and the compiler warns:
+//! To call an `async fn` makes a future, and runs nothing of it. Whoever forgets to await it has
+//! made a value and thrown it away, and the compiler warns:
 //!
 //! ```compile_fail
 //! #![deny(unused_must_use)]
@@ -21,6 +21,19 @@
 //! say(); // unused implementer of `Future` that must be used
 //! ```
 //!
+//! Whoever keeps the value may still await it, and is not warned:
+//!
+//! ```
+//! #![deny(unused_must_use)]
+//! # use ch06_generators_to_futures::future::yield_now;
+//! async fn say() {
+//!     yield_now().await;
+//!     println!("nobody ever sees this");
+//! }
+//!
+//! let _later = say(); // and nothing runs
+//! ```
+//!
 //! `.await` polls it, but stands only inside of an `async fn` or an `async` block, and that is a
 //! future again. The outermost one is polled by an ordinary function:
 //! [`block_on`](crate::block_on()).
@@ -29,6 +42,13 @@
 //! # use ch06_generators_to_futures::future::yield_now;
 //! fn say() {
 //!     yield_now().await; // in a function that cannot stop in the middle
+//! }
+//! ```
+//!
+//! ```
+//! # use ch06_generators_to_futures::future::yield_now;
+//! async fn say() {
+//!     yield_now().await; // in a function that can
 //! }
 //! ```
 //!
@@ -58,7 +78,7 @@
 //!
 //! ```
 //! # use ch06_generators_to_futures::future::yield_now;
-//! # use std::pin::pin;
+//! # use std::pin::{Pin, pin};
 //! # use std::task::{Context, Waker};
 //! # async fn say() {
 //! #     let line = [0; 80];
@@ -66,9 +86,37 @@
 //! #     yield_now().await;
 //! #     println!("{borrowed:?}");
 //! # }
-//! let mut context = Context::from_waker(Waker::noop());
-//! assert!(Box::pin(say()).as_mut().poll(&mut context).is_pending());
-//! assert!(pin!(say()).poll(&mut context).is_pending());
+//! let mut future = Box::pin(say());
+//! let _ = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
+//!
+//! let mut future = pin!(say());
+//! let _ = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
+//! ```
+//!
+//! The box alone does not hold it. What lies in two boxes can change places:
+//!
+//! ```
+//! # use ch06_generators_to_futures::future::yield_now;
+//! # use std::mem;
+//! # async fn say(_name: &str) {
+//! #     yield_now().await;
+//! # }
+//! let mut first = Box::new(say("first"));
+//! let mut second = Box::new(say("second"));
+//! mem::swap(&mut *first, &mut *second);
+//! ```
+//!
+//! A `Pin` gives out no `&mut` to such a future, and so nobody can:
+//!
+//! ```compile_fail,E0596
+//! # use ch06_generators_to_futures::future::yield_now;
+//! # use std::mem;
+//! # async fn say(_name: &str) {
+//! #     yield_now().await;
+//! # }
+//! let mut first = Box::pin(say("first"));
+//! let mut second = Box::pin(say("second"));
+//! mem::swap(&mut *first, &mut *second);
 //! ```
 //!
 //! # What a future yields is "not yet"
@@ -78,18 +126,33 @@
 //! yielded, has the wrong type here:
 //!
 //! ```compile_fail,E0308
-//! # use ch06_generators_to_futures::future::sleep;
+//! # use ch06_generators_to_futures::future::{Sleep, sleep};
 //! # use std::{pin::Pin, task::{Context, Poll}, time::Duration};
-//! struct Nap;
+//! struct Nap(Sleep);
 //!
 //! impl Future for Nap {
 //!     type Output = ();
 //!
-//!     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-//!         let future = sleep(Duration::from_secs(1));
-//!         future // expected `Poll<()>`, found `Sleep`
+//!     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+//!         sleep(Duration::from_secs(1)) // expected `Poll<()>`, found `Sleep`
 //!     }
 //! }
+//! ```
+//!
+//! ```
+//! # use ch06_generators_to_futures::future::{Sleep, sleep};
+//! # use std::{pin::Pin, task::{Context, Poll}, time::Duration};
+//! struct Nap(Sleep);
+//!
+//! impl Future for Nap {
+//!     type Output = ();
+//!
+//!     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+//!         Pin::new(&mut self.0).poll(context) // the one that it keeps
+//!     }
+//! }
+//! # ch06_generators_to_futures::block_on(Nap(sleep(Duration::from_millis(1))))?;
+//! # Ok::<(), std::io::Error>(())
 //! ```
 //!
 //! # A future that contains itself has no size

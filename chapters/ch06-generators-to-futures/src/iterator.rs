@@ -5,6 +5,8 @@
 //! What were local variables of the loop are its fields. What was one pass of the loop, from one
 //! `yield` to the next, is its `next`.
 
+use std::iter::Fuse;
+
 // ANCHOR: countdown
 /// Counts down to 1. As a generator the whole of it would be
 ///
@@ -67,14 +69,15 @@ impl Iterator for Countdown {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Countdowns<I> {
-    numbers: I,
+    /// An iterator may have another value after its end. A loop does not ask it again.
+    numbers: Fuse<I>,
     inner: Countdown,
 }
 
 impl<I: Iterator<Item = u32>> Countdowns<I> {
     /// A countdown from each of the numbers, in their order.
     pub fn of(numbers: impl IntoIterator<IntoIter = I, Item = u32>) -> Countdowns<I> {
-        Countdowns { numbers: numbers.into_iter(), inner: Countdown::from(0) }
+        Countdowns { numbers: numbers.into_iter().fuse(), inner: Countdown::from(0) }
     }
 }
 
@@ -110,6 +113,14 @@ mod tests {
     fn after_the_end_it_stays_at_its_end() {
         let mut countdown = Countdown::from(1);
         let values = [countdown.next(), countdown.next(), countdown.next()];
+        assert_eq!(values, [Some(1), None, None]);
+
+        let mut asked = 0;
+        let mut countdowns = Countdowns::of(std::iter::from_fn(|| {
+            asked += 1;
+            (asked != 2).then_some(1) // one value, then the end, then more values
+        }));
+        let values = [countdowns.next(), countdowns.next(), countdowns.next()];
         assert_eq!(values, [Some(1), None, None]);
     }
 }

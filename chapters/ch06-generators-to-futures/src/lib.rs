@@ -22,6 +22,10 @@ pub mod signal;
 pub mod state_machine;
 mod timers;
 
+#[cfg(test)]
+#[path = "../tests/patience/mod.rs"]
+mod patience;
+
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, Write};

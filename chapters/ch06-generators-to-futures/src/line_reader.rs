@@ -35,9 +35,9 @@ impl LineReader {
     // ANCHOR: next_line
     /// The next line, or `None` at the end of the input. Is not ready before there is one of them.
     ///
-    /// Each line costs at least one turn, also one that was read already. To await what is ready
-    /// yields to nobody: ten pasted lines would be answered in one poll, and a hello that fell due
-    /// meanwhile would be said after the tenth.
+    /// Each line costs at least one turn, also one that was read already. If you await something
+    /// that is ready, nobody else gets a turn: ten pasted lines would be answered in one poll, and
+    /// a hello that fell due meanwhile would be said after the tenth.
     pub(crate) async fn next_line(&mut self) -> io::Result<Option<Line>> {
         yield_now().await;
         while !self.ended {
@@ -80,6 +80,7 @@ mod tests {
     use super::*;
     use crate::block_on;
     use crate::future::{Either, join, select};
+    use crate::patience::within_patience;
 
     fn line(text: &str) -> Option<Line> {
         Some(Line::Whole(text.as_bytes().to_vec()))
@@ -103,31 +104,51 @@ mod tests {
         assert_eq!([next(), next()], [None, None]);
     }
 
+    /// It is dropped at its first poll, or at its second, and so on, wherever it stands then.
     #[test]
     fn a_wait_for_a_line_that_is_dropped_in_the_middle_loses_no_line() {
-        let (reader, mut writer) = io::pipe().expect("two descriptors are free");
-        let mut lines = LineReader::new(&reader).expect("a descriptor is free");
-        writer.write_all(b"10\n20\n").expect("the pipe is empty");
-        wait(lines.fill());
-        let dropped = block_on(select(lines.next_line(), std::future::ready(())));
-        assert!(matches!(dropped.expect("a pipe can be polled"), Either::Right(())));
-        assert_eq!([wait(lines.next_line()), wait(lines.next_line())], [line("10"), line("20")]);
+        let mut dropped = 0;
+        for polls in 0..6 {
+            let (reader, mut writer) = io::pipe().expect("two descriptors are free");
+            let mut lines = LineReader::new(&reader).expect("a descriptor is free");
+            writer.write_all(b"10\n20\n").expect("the pipe is empty");
+            drop(writer);
+            let others = async {
+                for _ in 0..polls {
+                    yield_now().await;
+                }
+            };
+            let mut all = Vec::new();
+            match block_on(select(lines.next_line(), others)).expect("a pipe can be polled") {
+                Either::Left(line) => all.extend(line.expect("a pipe can be read")),
+                Either::Right(()) => dropped += 1,
+            }
+            while let Some(line) = wait(lines.next_line()) {
+                all.push(line);
+            }
+            let expected = [line("10"), line("20")].map(|line| line.expect("it is one"));
+            assert_eq!(all, expected, "dropped at poll {}", polls + 1);
+        }
+        assert_eq!(dropped, 2, "where it yields, and where it waits for the kernel");
     }
 
     /// Somebody else, with a duplicate of the descriptor, reads what both were told about.
     #[test]
     fn an_outdated_readiness_of_a_non_blocking_descriptor_is_no_error() {
-        let (reader, mut writer) = io::pipe().expect("two descriptors are free");
-        rustix::io::ioctl_fionbio(&reader, true).expect("a pipe can be made non-blocking");
-        let mut lines = LineReader::new(&reader).expect("a descriptor is free");
-        writer.write_all(b"x").expect("the pipe is empty");
-        let descriptor = Rc::clone(&lines.input);
-        let thief = async {
-            readable(&descriptor).await;
-            read(&*descriptor, &mut [0; 1]).expect("it is ready")
-        };
-        let (stolen, filled) = block_on(join(thief, lines.fill())).expect("a pipe can be polled");
-        filled.expect("nothing to read is no error");
-        assert_eq!((stolen, lines.lines.next()), (1, None));
+        within_patience(|| {
+            let (reader, mut writer) = io::pipe().expect("two descriptors are free");
+            rustix::io::ioctl_fionbio(&reader, true).expect("a pipe can be made non-blocking");
+            let mut lines = LineReader::new(&reader).expect("a descriptor is free");
+            writer.write_all(b"x").expect("the pipe is empty");
+            let descriptor = Rc::clone(&lines.input);
+            let thief = async {
+                readable(&descriptor).await;
+                read(&*descriptor, &mut [0; 1]).expect("it is ready")
+            };
+            let (stolen, filled) =
+                block_on(join(thief, lines.fill())).expect("a pipe can be polled");
+            filled.expect("nothing to read is no error");
+            assert_eq!((stolen, lines.lines.next()), (1, None));
+        });
     }
 }

@@ -17,9 +17,12 @@ pub fn waker(signal: Arc<Signal>) -> Waker {
     let pointer = Arc::into_raw(signal).cast::<()>(); // the count is now the waker's
     // SAFETY: the pointer comes from `Arc::into_raw` and owns one count of it, which is what each
     // function of VTABLE asks for. They may be called on any thread, since `Signal` is Send and
-    // Sync (`Waker::from` asks the compiler for that; here nobody does).
+    // Sync (`Waker::from` asks the compiler for that; here the line below this function does).
     unsafe { Waker::new(pointer, &VTABLE) }
 }
+
+const _: () = is_send_and_sync::<Signal>();
+const fn is_send_and_sync<T: Send + Sync>() {}
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
 // ANCHOR_END: waker
@@ -65,11 +68,18 @@ unsafe fn release(pointer: *const ()) {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::task::Poll;
+    use std::pin::pin;
+    use std::ptr;
+    use std::task::{Context, Poll};
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
+    use crate::block_on;
     use crate::block_on::poll_until_ready;
+    use crate::future::sleep;
+    use crate::patience::within_patience;
+    use crate::reactor::waiting;
 
     fn signal() -> Arc<Signal> {
         Arc::new(Signal::new().expect("two descriptors are free"))
@@ -137,15 +147,36 @@ mod tests {
 
     #[test]
     fn block_on_waits_in_the_same_way_with_either_waker() {
-        for make in [waker, Waker::from] {
-            let signal = signal();
-            let waker = make(Arc::clone(&signal));
-            let polls = poll_until_ready(woken_by_a_thread(), &signal, &waker);
-            assert_eq!(polls.expect("our own pipe can be polled"), 2);
-            drop(waker);
-            while Arc::strong_count(&signal) > 1 {
-                thread::yield_now(); // the thread's own waker is on its way out
+        within_patience(|| {
+            for make in [waker, Waker::from] {
+                let signal = signal();
+                let waker = make(Arc::clone(&signal));
+                let polls = poll_until_ready(woken_by_a_thread(), &signal, &waker);
+                assert_eq!(polls.expect("our own pipe can be polled"), 2);
+                drop(waker);
+                while Arc::strong_count(&signal) > 1 {
+                    thread::yield_now(); // the thread's own waker is on its way out
+                }
             }
+        });
+    }
+
+    /// All four functions are somebody else's code, `clone` too. This one looks into the reactor.
+    #[test]
+    fn a_waker_may_use_the_reactor_while_it_is_cloned() {
+        static LOOKS: RawWakerVTable = RawWakerVTable::new(look, nothing, nothing, nothing);
+        fn look(_: *const ()) -> RawWaker {
+            waiting();
+            RawWaker::new(ptr::null(), &LOOKS)
         }
+        fn nothing(_: *const ()) {}
+        // SAFETY: no function of LOOKS uses its pointer, and each may be called on any thread.
+        let waker = unsafe { Waker::new(ptr::null(), &LOOKS) };
+        let left = block_on(async {
+            let mut nap = pin!(sleep(Duration::from_secs(1_000)));
+            assert!(nap.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            waiting().timers
+        });
+        assert_eq!(left.expect("our own pipe can be polled"), 1);
     }
 }

@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -107,7 +108,8 @@ impl Reactor {
     fn add(self: &Rc<Self>, waker: &Waker, deadline: Option<Instant>) -> Registration {
         let key = self.next_key.get();
         self.next_key.set(key + 1);
-        self.wakers.borrow_mut().insert(key, waker.clone());
+        let waker = waker.clone(); // somebody else's code: before the borrow
+        self.wakers.borrow_mut().insert(key, waker);
         Registration { reactor: Rc::downgrade(self), key, deadline }
     }
     // ANCHOR_END: register
@@ -186,11 +188,11 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Has happened what was waited for?
+    /// Has it happened?
     pub(crate) fn was_woken(&self) -> bool {
         match self.reactor.upgrade() {
             Some(reactor) => !reactor.wakers.borrow().contains_key(&self.key),
-            None => false, // the reactor ended first
+            None => false, // the reactor ended first: it woke, but not because it happened
         }
     }
 }
@@ -205,6 +207,17 @@ impl Drop for Registration {
         match self.deadline {
             Some(deadline) => reactor.timers.borrow_mut().remove(deadline, self.key),
             None => drop(reactor.selector.borrow_mut().deregister(self.key)),
+        }
+    }
+}
+
+/// The end of a `block_on`. Whoever still waits here has to leave a waker in another reactor,
+/// which it does when it is polled. And it may be in a future that polls it only when its waker was
+/// called.
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        for waker in mem::take(self.wakers.get_mut()).into_values() {
+            waker.wake();
         }
     }
 }
@@ -235,6 +248,7 @@ pub fn waiting() -> Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::within_patience;
 
     fn reactor() -> Rc<Reactor> {
         let signal = Signal::new().expect("two descriptors are free");
@@ -258,13 +272,15 @@ mod tests {
 
     #[test]
     fn each_entry_is_good_for_one_call() {
-        let reactor = reactor();
-        let deadline = Instant::now();
-        let timer = reactor.wake_at(deadline, Waker::noop());
-        assert!(!timer.was_woken(), "it is due, but there was no turn yet");
-        reactor.wait().expect("a pipe can be polled");
-        assert!(timer.was_woken());
-        assert_eq!(reactor.timers.borrow().len(), 0);
+        within_patience(|| {
+            let reactor = reactor();
+            let deadline = Instant::now();
+            let timer = reactor.wake_at(deadline, Waker::noop());
+            assert!(!timer.was_woken(), "it is due, but there was no turn yet");
+            reactor.wait().expect("a pipe can be polled");
+            assert!(timer.was_woken());
+            assert_eq!(reactor.timers.borrow().len(), 0);
+        });
     }
 
     #[test]
@@ -290,11 +306,43 @@ mod tests {
                 drop(held);
             }
         }
+        within_patience(|| {
+            let reactor = reactor();
+            let held = reactor.wake_at(Instant::now() + Duration::from_secs(1_000), Waker::noop());
+            HELD.set(Some((Rc::clone(&reactor), held)));
+            let _due = reactor.wake_at(Instant::now(), &Waker::from(Arc::new(LetsGo)));
+            reactor.wait().expect("a pipe can be polled");
+            assert_eq!(reactor.wakers.borrow().len(), 0);
+        });
+    }
+
+    /// A waker is also dropped by its own code. This one leaves another waker meanwhile.
+    #[test]
+    fn a_waker_may_use_the_reactor_while_it_is_dropped() {
+        thread_local! {
+            static USED: RefCell<Vec<Rc<Reactor>>> = RefCell::default();
+        }
+        struct LeavesAnother;
+        impl std::task::Wake for LeavesAnother {
+            fn wake(self: Arc<Self>) {}
+        }
+        impl Drop for LeavesAnother {
+            fn drop(&mut self) {
+                let reactor = USED.with_borrow_mut(Vec::pop).expect("there is one for each waker");
+                drop(reactor.wake_at(Instant::now(), Waker::noop()));
+            }
+        }
         let reactor = reactor();
-        let held = reactor.wake_at(Instant::now() + Duration::from_secs(1_000), Waker::noop());
-        HELD.set(Some((Rc::clone(&reactor), held)));
-        let _due = reactor.wake_at(Instant::now(), &Waker::from(Arc::new(LetsGo)));
-        reactor.wait().expect("a pipe can be polled");
+        let waker = || Waker::from(Arc::new(LeavesAnother));
+        let (source, _writer) = io::pipe().expect("two descriptors are free");
+        USED.set(vec![Rc::clone(&reactor), Rc::clone(&reactor)]);
+        // From here on, the reactor has the only waker of each.
+        let timer = reactor.wake_at(Instant::now(), &waker());
+        drop(timer);
+        let input = reactor.wake_when_readable(Rc::new(source), &waker());
+        drop(input);
+        assert!(USED.take().is_empty(), "both were dropped");
         assert_eq!(reactor.wakers.borrow().len(), 0);
+        assert_eq!(reactor.timers.borrow().len(), 0);
     }
 }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
 // ANCHOR: signal
-/// A wish to be polled again, set on any thread and taken on one. (No relation to the signals of
-/// Unix.)
+/// A wish to be polled again, set on any thread and taken on one. Its two descriptors stay
+/// open as long as a waker of it is kept anywhere. (No relation to the signals of Unix.)
 #[derive(Debug)]
 pub struct Signal {
     /// Somebody asked, and there is a byte in the pipe. Never the one without the other: both

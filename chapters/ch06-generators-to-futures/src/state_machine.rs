@@ -101,8 +101,8 @@ impl Coroutine<u64> for Area {
 // ANCHOR_END: resume
 
 // ANCHOR: bridge
-/// Every future is a coroutine: `poll` is `resume`, the argument is the [`Context`], and what it
-/// yields is "not yet", without a value.
+/// Every future that is [`Unpin`] (a `Box::pin` of any other) is a coroutine: `poll` is `resume`,
+/// the argument is the [`Context`], and what it yields is "not yet", without a value.
 ///
 /// ```
 /// use std::task::{Context, Waker};

@@ -1,6 +1,8 @@
 //! Executor and reactor by themselves: what is polled and woken, how often, and in which order.
 #![cfg(unix)]
 
+mod patience;
+
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
 use std::io::{self, Write};
@@ -8,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -17,7 +20,7 @@ use ch06_generators_to_futures::future::{
     Either, Elapsed, first_to_end, join, readable, select, sleep, sleep_until, timeout, yield_now,
 };
 use ch06_generators_to_futures::reactor::{Waiting, waiting};
-use lab::inside::PATIENCE;
+use patience::within_patience;
 
 /// Longer than any test waits.
 const FOR_EVER: Duration = Duration::from_secs(100_000);
@@ -26,20 +29,6 @@ const NOTHING: Waiting = Waiting { timers: 0, descriptors: 0 };
 
 fn block_on<F: Future>(future: F) -> F::Output {
     ch06_generators_to_futures::block_on(future).expect("our own descriptors can be polled")
-}
-
-/// Runs what may hang if it is wrong, so that then the test fails.
-#[track_caller]
-fn within_patience(work: impl FnOnce() + Send + 'static) {
-    let (ended, end) = mpsc::channel::<()>();
-    let thread = thread::spawn(move || {
-        let _ended = ended; // dropped at the end, also by a panic
-        work();
-    });
-    assert_ne!(end.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
-    if let Err(panic) = thread.join() {
-        panic::resume_unwind(panic);
-    }
 }
 
 fn pipe() -> (Rc<OwnedFd>, io::PipeWriter) {
@@ -124,34 +113,38 @@ async fn yields(times: u32) {
 
 #[test]
 fn a_future_is_polled_once_and_again_only_when_it_was_woken() {
-    let (descriptor, mut writer) = pipe();
-    writer.write_all(b"x").expect("the pipe is empty");
-    let polls_of = |future: Pin<Box<dyn Future<Output = ()>>>| {
-        let polls = Cell::new(0);
-        block_on(counted(&polls, future));
-        polls.get()
-    };
-    assert_eq!(polls_of(Box::pin(ready(()))), 1);
-    assert_eq!(polls_of(Box::pin(yields(1))), 2);
-    assert_eq!(polls_of(Box::pin(yields(5))), 6);
-    assert_eq!(polls_of(Box::pin(readable(&descriptor))), 2);
-    assert_eq!(polls_of(Box::pin(sleep(Duration::ZERO))), 1, "due already");
-    assert!(polls_of(Box::pin(sleep(SHORT * 10))) <= 2, "1 where the machine is that slow");
+    within_patience(|| {
+        let (descriptor, mut writer) = pipe();
+        writer.write_all(b"x").expect("the pipe is empty");
+        let polls_of = |future: Pin<Box<dyn Future<Output = ()>>>| {
+            let polls = Cell::new(0);
+            block_on(counted(&polls, future));
+            polls.get()
+        };
+        assert_eq!(polls_of(Box::pin(ready(()))), 1);
+        assert_eq!(polls_of(Box::pin(yields(1))), 2);
+        assert_eq!(polls_of(Box::pin(yields(5))), 6);
+        assert_eq!(polls_of(Box::pin(readable(&descriptor))), 2);
+        assert_eq!(polls_of(Box::pin(sleep(Duration::ZERO))), 1, "due already");
+        assert!(polls_of(Box::pin(sleep(SHORT * 10))) <= 2, "1 where the machine is that slow");
+    });
 }
 
 /// The reactor has a turn, and somebody else's waker is called in it. That is no reason to poll.
 #[test]
 fn a_turn_in_which_its_own_waker_was_not_called_is_not_followed_by_a_poll() {
-    let start = Instant::now();
-    let mut others = Box::pin(sleep_until(start + SHORT * 10));
-    let mut own = Box::pin(sleep_until(start + SHORT * 20));
-    let polls = Cell::new(0);
-    block_on(poll_fn(|context| {
-        polls.set(polls.get() + 1);
-        let _ = others.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        own.as_mut().poll(context)
-    }));
-    assert!(polls.get() <= 2, "1 where the machine is that slow: {polls:?}");
+    within_patience(|| {
+        let start = Instant::now();
+        let mut others = Box::pin(sleep_until(start + SHORT * 10));
+        let mut own = Box::pin(sleep_until(start + SHORT * 20));
+        let polls = Cell::new(0);
+        block_on(poll_fn(|context| {
+            polls.set(polls.get() + 1);
+            let _ = others.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            own.as_mut().poll(context)
+        }));
+        assert!(polls.get() <= 2, "1 where the machine is that slow: {polls:?}");
+    });
 }
 
 #[test]
@@ -216,18 +209,20 @@ fn a_wake_from_another_thread_ends_the_wait() {
 
 #[test]
 fn a_waker_that_is_kept_wakes_nobody_afterwards() {
-    let kept = block_on(poll_fn(|context| Poll::Ready(context.waker().clone())));
-    kept.wake_by_ref();
-    let polls = Cell::new(0);
-    block_on(counted(&polls, async {
-        sleep(SHORT).await;
+    within_patience(|| {
+        let kept = block_on(poll_fn(|context| Poll::Ready(context.waker().clone())));
         kept.wake_by_ref();
-        sleep(SHORT).await;
-    }));
-    assert!(polls.get() <= 3, "one at the start and one for each sleep: {polls:?}");
-    let clone = kept.clone();
-    thread::spawn(move || clone.wake()).join().expect("a waker does not panic");
-    drop(kept);
+        let polls = Cell::new(0);
+        block_on(counted(&polls, async {
+            sleep(SHORT).await;
+            kept.wake_by_ref();
+            sleep(SHORT).await;
+        }));
+        assert!(polls.get() <= 3, "one at the start and one for each sleep: {polls:?}");
+        let clone = kept.clone();
+        thread::spawn(move || clone.wake()).join().expect("a waker does not panic");
+        drop(kept);
+    });
 }
 
 // Nested
@@ -266,23 +261,25 @@ fn a_nested_block_on_does_not_take_what_wakes_the_outer_one() {
 
 #[test]
 fn while_a_nested_block_on_runs_the_outer_future_stands_still() {
-    let (descriptor, mut writer) = pipe();
-    let trace = Trace::default();
-    let outer = async {
-        readable(&descriptor).await;
-        trace.add("outer");
-    };
-    let nested = async {
-        assert_eq!(waiting(), Waiting { timers: 0, descriptors: 1 });
-        writer.write_all(b"x").expect("the pipe is empty");
-        block_on(async {
-            assert_eq!(waiting(), NOTHING, "a reactor of its own");
-            sleep(SHORT).await;
-        });
-        trace.add("nested");
-    };
-    block_on(join(outer, nested));
-    trace.expect(&["nested", "outer"]);
+    within_patience(|| {
+        let (descriptor, mut writer) = pipe();
+        let trace = Trace::default();
+        let outer = async {
+            readable(&descriptor).await;
+            trace.add("outer");
+        };
+        let nested = async {
+            assert_eq!(waiting(), Waiting { timers: 0, descriptors: 1 });
+            writer.write_all(b"x").expect("the pipe is empty");
+            block_on(async {
+                assert_eq!(waiting(), NOTHING, "a reactor of its own");
+                sleep(SHORT).await;
+            });
+            trace.add("nested");
+        };
+        block_on(join(outer, nested));
+        trace.expect(&["nested", "outer"]);
+    });
 }
 
 /// Polls it once, which begins it.
@@ -309,6 +306,75 @@ fn a_future_that_was_begun_outside_can_be_finished_inside_or_after() {
         writer.write_all(b"x").expect("the pipe is empty");
         assert_eq!(block_on(waits), Either::Right(()));
         assert_eq!(Rc::strong_count(&descriptor), 1);
+    });
+}
+
+/// Polls its future only when the waker that it gave to it was called, as those do that hold many.
+struct Selective<F> {
+    future: Pin<Box<F>>,
+    called: Arc<Called>,
+}
+
+#[derive(Default)]
+struct Called {
+    called: AtomicBool,
+    parent: Mutex<Option<Waker>>,
+}
+
+impl Wake for Called {
+    fn wake(self: Arc<Self>) {
+        self.called.store(true, Ordering::SeqCst);
+        let parent = self.parent.lock().expect("nobody panics under this lock").take();
+        if let Some(parent) = parent {
+            parent.wake();
+        }
+    }
+}
+
+impl<F: Future> Future for Selective<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let parent = context.waker().clone();
+        *self.called.parent.lock().expect("nobody panics under this lock") = Some(parent);
+        if !self.called.called.swap(false, Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(Arc::clone(&self.called));
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
+
+/// Its first poll polls the future: that needs no call.
+fn selective<F: Future>(future: F) -> Selective<F> {
+    let called = Called { called: AtomicBool::new(true), ..Called::default() };
+    Selective { future: Box::pin(future), called: Arc::new(called) }
+}
+
+/// Its deadline is in no reactor between the two. If the first one did not say so, the second would
+/// never poll the sleep, and so would not hear of its deadline.
+#[test]
+fn who_is_polled_only_when_it_was_woken_is_woken_when_its_reactor_ends() {
+    within_patience(|| {
+        let (descriptor, mut writer) = pipe();
+        let mut nap = pin!(selective(sleep(SHORT * 10)));
+        let mut input = pin!(selective(readable(&descriptor)));
+        block_on(begin(input.as_mut()));
+        let _ = block_on(select(nap.as_mut(), ready(())));
+        writer.write_all(b"x").expect("the pipe is empty");
+        block_on(join(nap, input));
+    });
+}
+
+/// An inner reactor has the outer future's waker, and ends: the outer one has to poll again.
+#[test]
+fn a_waker_that_was_left_in_a_nested_reactor_is_called_when_that_ends() {
+    within_patience(|| {
+        let mut nap = pin!(sleep(SHORT * 10));
+        block_on(poll_fn(|outer| {
+            let nested = poll_fn(|_| Poll::Ready(nap.as_mut().poll(outer)));
+            block_on(nested)
+        }));
     });
 }
 
@@ -355,49 +421,55 @@ fn expect_wakes(mut futures: Vec<(&'static str, Unit)>, expected: &[&str]) -> Op
 
 #[test]
 fn wakers_are_called_by_deadline_and_equal_deadlines_in_order() {
-    // So late that all of them are polled before the first is due.
-    let start = Instant::now() + Duration::from_millis(50);
-    let at = |ms| Box::pin(sleep_until(start + Duration::from_millis(ms))) as Unit;
-    expect_wakes(
-        vec![("3", at(3)), ("1", at(1)), ("2 first", at(2)), ("2 second", at(2)), ("0", at(0))],
-        &["0", "1", "2 first", "2 second", "3"],
-    );
+    within_patience(|| {
+        // So late that all of them are polled before the first is due.
+        let start = Instant::now() + Duration::from_millis(50);
+        let at = |ms| Box::pin(sleep_until(start + Duration::from_millis(ms))) as Unit;
+        expect_wakes(
+            vec![("3", at(3)), ("1", at(1)), ("2 first", at(2)), ("2 second", at(2)), ("0", at(0))],
+            &["0", "1", "2 first", "2 second", "3"],
+        );
+    });
 }
 
 /// As in chapter 5: everything that is due in the same turn, and descriptors first.
 #[test]
 fn what_is_due_in_one_turn_is_woken_in_one_turn_descriptors_first() {
-    let (descriptor, mut writer) = pipe();
-    writer.write_all(b"x").expect("the pipe is empty");
-    let deadline = Instant::now() + Duration::from_millis(50);
-    let passes = poll_fn(move |context| {
-        spin_until(deadline);
-        context.waker().wake_by_ref();
-        Poll::Pending
+    within_patience(|| {
+        let (descriptor, mut writer) = pipe();
+        writer.write_all(b"x").expect("the pipe is empty");
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let passes = poll_fn(move |context| {
+            spin_until(deadline);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let turns = expect_wakes(
+            vec![
+                ("timer", Box::pin(sleep_until(deadline))),
+                ("descriptor", Box::pin(readable(&descriptor))),
+                ("timer too", Box::pin(sleep_until(deadline))),
+                ("now", Box::pin(passes)),
+            ],
+            &["now", "descriptor", "timer", "timer too"],
+        );
+        assert!(matches!(turns, Some(1) | None), "{turns:?}");
     });
-    let turns = expect_wakes(
-        vec![
-            ("timer", Box::pin(sleep_until(deadline))),
-            ("descriptor", Box::pin(readable(&descriptor))),
-            ("timer too", Box::pin(sleep_until(deadline))),
-            ("now", Box::pin(passes)),
-        ],
-        &["now", "descriptor", "timer", "timer too"],
-    );
-    assert!(matches!(turns, Some(1) | None), "{turns:?}");
 }
 
 #[test]
 fn no_sleep_is_early() {
-    for microseconds in 1..200 {
-        let deadline = Instant::now() + Duration::from_micros(microseconds);
-        block_on(sleep_until(deadline));
-        assert!(Instant::now() >= deadline);
-    }
-    let limit = Duration::from_millis(3);
-    let start = Instant::now();
-    block_on(sleep(limit));
-    assert!(start.elapsed() >= limit);
+    within_patience(|| {
+        for microseconds in 1..200 {
+            let deadline = Instant::now() + Duration::from_micros(microseconds);
+            block_on(sleep_until(deadline));
+            assert!(Instant::now() >= deadline);
+        }
+        let limit = Duration::from_millis(3);
+        let start = Instant::now();
+        block_on(sleep(limit));
+        assert!(start.elapsed() >= limit);
+    });
 }
 
 #[test]
@@ -411,53 +483,57 @@ fn a_sleep_counts_from_the_call_and_not_from_the_first_poll() {
 
 #[test]
 fn a_descriptor_is_readable_as_long_as_nobody_has_read_it_and_at_its_end() {
-    let (descriptor, mut writer) = pipe();
-    block_on(async {
-        writer.write_all(b"x").expect("the pipe is empty");
-        readable(&descriptor).await;
-        readable(&descriptor).await; // level-triggered
-        rustix::io::read(&*descriptor, &mut [0; 1]).expect("it is ready");
-        let mut again = Box::pin(readable(&descriptor));
-        assert_eq!(select(again.as_mut(), yields(2)).await, Either::Right(()));
-        drop(writer);
-        again.await; // HUP, without IN
+    within_patience(|| {
+        let (descriptor, mut writer) = pipe();
+        block_on(async {
+            writer.write_all(b"x").expect("the pipe is empty");
+            readable(&descriptor).await;
+            readable(&descriptor).await; // level-triggered
+            rustix::io::read(&*descriptor, &mut [0; 1]).expect("it is ready");
+            let mut again = Box::pin(readable(&descriptor));
+            assert_eq!(select(again.as_mut(), yields(2)).await, Either::Right(()));
+            drop(writer);
+            again.await; // HUP, without IN
+        });
+        let folder = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).expect("it exists");
+        block_on(readable(&Rc::new(OwnedFd::from(folder)))); // and what is no pipe, always
     });
-    let folder = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).expect("it exists");
-    block_on(readable(&Rc::new(OwnedFd::from(folder)))); // and what is no pipe, always
 }
 
 #[test]
 fn a_future_that_is_dropped_leaves_nothing_behind() {
-    let (descriptor, mut writer) = pipe();
-    block_on(async {
-        assert_eq!(waiting(), NOTHING);
-        let mut waits =
-            Box::pin(join(sleep(FOR_EVER), join(sleep(FOR_EVER), readable(&descriptor))));
-        begin(waits.as_mut()).await;
-        assert_eq!(waiting(), Waiting { timers: 2, descriptors: 1 });
-        drop(waits);
-        assert_eq!(waiting(), NOTHING);
-        assert_eq!(Rc::strong_count(&descriptor), 1, "the reactor has let it go");
+    within_patience(|| {
+        let (descriptor, mut writer) = pipe();
+        block_on(async {
+            assert_eq!(waiting(), NOTHING);
+            let mut waits =
+                Box::pin(join(sleep(FOR_EVER), join(sleep(FOR_EVER), readable(&descriptor))));
+            begin(waits.as_mut()).await;
+            assert_eq!(waiting(), Waiting { timers: 2, descriptors: 1 });
+            drop(waits);
+            assert_eq!(waiting(), NOTHING);
+            assert_eq!(Rc::strong_count(&descriptor), 1, "the reactor has let it go");
 
-        // A sleep that is ready before the reactor has noticed takes its timer out.
-        let deadline = Instant::now() + SHORT;
-        let mut nap = Box::pin(sleep_until(deadline));
-        let _ = select(nap.as_mut(), ready(())).await;
-        spin_until(deadline);
-        nap.as_mut().await;
-        assert_eq!(waiting(), NOTHING);
+            // A sleep that is ready before the reactor has noticed takes its timer out.
+            let deadline = Instant::now() + SHORT;
+            let mut nap = Box::pin(sleep_until(deadline));
+            let _ = select(nap.as_mut(), ready(())).await;
+            spin_until(deadline);
+            nap.as_mut().await;
+            assert_eq!(waiting(), NOTHING);
 
-        // Also if it is dropped when it was woken and not polled since.
-        writer.write_all(b"x").expect("the pipe is empty");
-        let deadline = Instant::now() + SHORT;
-        let mut waits = Box::pin(join(sleep_until(deadline), readable(&descriptor)));
-        begin(waits.as_mut()).await;
-        spin_until(deadline);
-        yield_now().await; // a turn
-        assert_eq!(waiting(), NOTHING);
-        drop(waits);
-        assert_eq!(waiting(), NOTHING);
-        assert_eq!(Rc::strong_count(&descriptor), 1);
+            // Also if it is dropped when it was woken and not polled since.
+            writer.write_all(b"x").expect("the pipe is empty");
+            let deadline = Instant::now() + SHORT;
+            let mut waits = Box::pin(join(sleep_until(deadline), readable(&descriptor)));
+            begin(waits.as_mut()).await;
+            spin_until(deadline);
+            yield_now().await; // a turn
+            assert_eq!(waiting(), NOTHING);
+            drop(waits);
+            assert_eq!(waiting(), NOTHING);
+            assert_eq!(Rc::strong_count(&descriptor), 1);
+        });
     });
 }
 
@@ -470,41 +546,45 @@ fn a_sleep_that_is_polled_outside_says_what_to_do() {
 #[test]
 #[should_panic(expected = "poll it inside block_on")]
 fn after_block_on_there_is_no_reactor() {
-    block_on(sleep(SHORT));
-    let panicked = panic::catch_unwind(|| block_on(async { panic!("in a future") }));
-    assert!(panicked.is_err());
-    waiting();
+    within_patience(|| {
+        block_on(sleep(SHORT));
+        let panicked = panic::catch_unwind(|| block_on(async { panic!("in a future") }));
+        assert!(panicked.is_err());
+        waiting();
+    });
 }
 
 #[test]
 fn a_panic_leaves_the_outer_reactor_and_the_next_one_usable() {
-    block_on(async {
-        let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
-            block_on(join(sleep(FOR_EVER), async {
-                yield_now().await;
-                panic!("in a future")
-            }))
-        }));
-        assert!(panicked.is_err());
-        assert_eq!(waiting(), NOTHING, "this is the outer one again");
-        sleep(SHORT).await;
-        let panicked = AssertUnwindSafe(async {
-            let mut panics = Box::pin(async {
-                sleep(Duration::from_micros(1)).await;
-                panic!("in a future, in the middle")
+    within_patience(|| {
+        block_on(async {
+            let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
+                block_on(join(sleep(FOR_EVER), async {
+                    yield_now().await;
+                    panic!("in a future")
+                }))
+            }));
+            assert!(panicked.is_err());
+            assert_eq!(waiting(), NOTHING, "this is the outer one again");
+            sleep(SHORT).await;
+            let panicked = AssertUnwindSafe(async {
+                let mut panics = Box::pin(async {
+                    sleep(Duration::from_micros(1)).await;
+                    panic!("in a future, in the middle")
+                });
+                poll_fn(|context| {
+                    let poll = AssertUnwindSafe(|| panics.as_mut().poll(context));
+                    match panic::catch_unwind(poll) {
+                        Ok(poll) => poll.map(|()| false),
+                        Err(_) => Poll::Ready(true),
+                    }
+                })
+                .await
             });
-            poll_fn(|context| {
-                let poll = AssertUnwindSafe(|| panics.as_mut().poll(context));
-                match panic::catch_unwind(poll) {
-                    Ok(poll) => poll.map(|()| false),
-                    Err(_) => Poll::Ready(true),
-                }
-            })
-            .await
+            assert!(panicked.0.await);
+            assert_eq!(waiting(), NOTHING);
+            sleep(SHORT).await;
         });
-        assert!(panicked.0.await);
-        assert_eq!(waiting(), NOTHING);
-        sleep(SHORT).await;
     });
 }
 
@@ -512,34 +592,51 @@ fn a_panic_leaves_the_outer_reactor_and_the_next_one_usable() {
 
 #[test]
 fn yield_now_lets_the_other_one_run_first() {
-    let said = RefCell::new(Vec::new());
-    let say_twice = async |one, other| {
-        said.borrow_mut().push(one);
-        yield_now().await;
-        said.borrow_mut().push(other);
-    };
-    block_on(join(say_twice("a1", "a2"), say_twice("b1", "b2")));
-    assert_eq!(*said.borrow(), ["a1", "b1", "a2", "b2"]);
+    within_patience(|| {
+        let said = RefCell::new(Vec::new());
+        let say_twice = async |one, other| {
+            said.borrow_mut().push(one);
+            yield_now().await;
+            said.borrow_mut().push(other);
+        };
+        block_on(join(say_twice("a1", "a2"), say_twice("b1", "b2")));
+        assert_eq!(*said.borrow(), ["a1", "b1", "a2", "b2"]);
+    });
+}
+
+#[test]
+fn yield_now_wakes_once() {
+    let trace = Trace::default();
+    let named = Named("woken", trace.clone(), Waker::noop().clone());
+    let waker = Waker::from(Arc::new(named));
+    let mut context = Context::from_waker(&waker);
+    let mut yields = pin!(yield_now());
+    assert!(yields.as_mut().poll(&mut context).is_pending());
+    trace.expect(&["woken"]);
+    assert!(yields.as_mut().poll(&mut context).is_ready());
+    trace.expect(&["woken"]);
 }
 
 #[test]
 fn join_polls_both_in_order_and_none_that_is_ready() {
-    let trace = Trace::default();
-    let a = trace.future("a", async { "of a" });
-    let b = trace.future("b", async {
-        yield_now().await;
-        "of b"
+    within_patience(|| {
+        let trace = Trace::default();
+        let a = trace.future("a", async { "of a" });
+        let b = trace.future("b", async {
+            yield_now().await;
+            "of b"
+        });
+        assert_eq!(block_on(join(a, b)), ("of a", "of b"));
+        trace.expect(&[
+            "a polled",
+            "a ready",
+            "a dropped",
+            "b polled",
+            "b polled",
+            "b ready",
+            "b dropped",
+        ]);
     });
-    assert_eq!(block_on(join(a, b)), ("of a", "of b"));
-    trace.expect(&[
-        "a polled",
-        "a ready",
-        "a dropped",
-        "b polled",
-        "b polled",
-        "b ready",
-        "b dropped",
-    ]);
 }
 
 #[test]
@@ -574,11 +671,13 @@ fn of_two_that_are_ready_select_takes_the_first_and_does_not_poll_the_second() {
 
 #[test]
 fn what_lost_leaves_no_timer() {
-    block_on(async {
-        assert_eq!(timeout(FOR_EVER, yields(2)).await, Ok(()));
-        assert_eq!(waiting(), NOTHING, "of the time limit");
-        assert_eq!(timeout(SHORT, sleep(FOR_EVER)).await, Err(Elapsed));
-        assert_eq!(waiting(), NOTHING, "of what took too long");
+    within_patience(|| {
+        block_on(async {
+            assert_eq!(timeout(FOR_EVER, yields(2)).await, Ok(()));
+            assert_eq!(waiting(), NOTHING, "of the time limit");
+            assert_eq!(timeout(SHORT, sleep(FOR_EVER)).await, Err(Elapsed));
+            assert_eq!(waiting(), NOTHING, "of what took too long");
+        });
     });
 }
 

@@ -18,8 +18,8 @@ pub struct Readable {
 
 /// Is ready when the descriptor can be read without blocking, once.
 ///
-/// Readiness is not data, and it may be outdated. One reader a descriptor: of two, the second would
-/// read what the first has taken, and block.
+/// Readiness is not data, and it may be outdated. One reader per descriptor: of two, the second
+/// would read what the first has taken, and block.
 ///
 /// Polled outside of [`block_on`](crate::block_on()), it panics.
 pub fn readable(descriptor: &Rc<OwnedFd>) -> Readable {

@@ -70,7 +70,9 @@ pub async fn first_to_end<T>(one: impl Future<Output = T>, other: impl Future<Ou
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
 
-/// The value of the future, if it is ready within `limit` of this call. If not, it is dropped.
+/// The value of the future, if it is ready at the first poll after `limit` from this call, or
+/// before. If not, it is dropped. A poll that computes past the limit still wins: it cannot be
+/// stopped.
 ///
 /// # Panics
 ///

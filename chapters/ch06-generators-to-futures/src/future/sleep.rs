@@ -15,7 +15,9 @@ pub struct Sleep {
     registration: Option<Registration>,
 }
 
-/// Is ready when `duration` has passed since this call, not since the first poll.
+/// Is ready when `duration` has passed since this call, not since the first poll. One that is due
+/// already is ready at once, and lets nobody else run. For that there is
+/// [`yield_now`](super::yield_now()).
 ///
 /// # Panics
 ///
