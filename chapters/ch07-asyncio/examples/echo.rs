@@ -122,7 +122,7 @@ async fn there() -> io::Result<usize> {
 
 /// Sent after a read that did not fill its buffer. The runtime concludes from such a read that
 /// nothing is left, and does not try in vain. What has come since then, it learns from the selector
-/// in the next turn. That costs a turn, and saves a system call for each message.
+/// after the loop's next wait. That costs a wait, and saves a system call for each message.
 async fn there_after_a_short_read() -> io::Result<usize> {
     let (server, client) = connection().await?;
     client.write_all(b"short").await?;
@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn after_a_short_read_the_next_one_waits_for_the_selector() {
-        assert_eq!(block_on(there_after_a_short_read()), 1);
+        let pending = if cfg!(windows) { 0 } else { 1 }; // mio's Windows wants a `WouldBlock` first
+        assert_eq!(block_on(there_after_a_short_read()), pending);
     }
 
     #[test]

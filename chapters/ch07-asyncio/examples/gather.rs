@@ -1,8 +1,7 @@
 //! A group of tasks that ends together: all outputs, or the first error and no task left.
 //!
 //! A dropped `JoinHandle` lets its task go on. `gather` builds the other rule from it: who waits
-//! for a group owns it. Three requests, A, B and C, have their answers after 3, 2 and 1 turns of
-//! the loop. Predict the order of the outputs. Then B fails. Predict which requests clean up, when
+//! for a group owns it. Three requests, A, B and C, have their answers after 3, 2 and 1 yields. Predict the order of the outputs. Then B fails. Predict which requests clean up, when
 //! they do, and how many tasks the runtime has when the error arrives. Last, the one who waits for
 //! the group is aborted.
 //!
@@ -43,11 +42,11 @@ impl<T, E> Drop for Group<T, E> {
 // ANCHOR_END: group
 
 // ANCHOR: gather
-/// Runs all, each as a task, and returns their outputs in the order in which they were given.
+/// Runs all, each as a task, and reyields their outputs in the order in which they were given.
 ///
 /// # Errors
 ///
-/// The first that any of them returns. By then the others have been dropped. Dropped itself,
+/// The first that any of them reyields. By then the others have been dropped. Dropped itself,
 /// `gather` drops all of them.
 ///
 /// # Panics
@@ -106,10 +105,10 @@ impl Drop for CleanUp {
     }
 }
 
-/// Has its answer after so many turns of the loop. It may be an error.
-async fn request((name, turns): (char, usize), fails: bool, trace: Trace) -> Answer {
+/// Has its answer after so many yields. It may be an error.
+async fn request((name, yields): (char, usize), fails: bool, trace: Trace) -> Answer {
     let _clean_up = CleanUp(name, Rc::clone(&trace));
-    for _ in 0..turns {
+    for _ in 0..yields {
         yield_now().await;
     }
     note(&trace, format!("{name} has its answer"));
@@ -122,7 +121,7 @@ const REQUESTS: [(char, usize); 3] = [('A', 3), ('B', 2), ('C', 1)];
 
 /// The three requests, of which one may fail.
 fn requests(failing: Option<char>, trace: &Trace) -> [impl Future<Output = Answer> + use<>; 3] {
-    REQUESTS.map(|(name, turns)| request((name, turns), failing == Some(name), Rc::clone(trace)))
+    REQUESTS.map(|(name, yields)| request((name, yields), failing == Some(name), Rc::clone(trace)))
 }
 
 fn measure(failing: Option<char>) -> io::Result<Vec<String>> {
@@ -134,7 +133,7 @@ fn measure(failing: Option<char>) -> io::Result<Vec<String>> {
     Ok(trace.take())
 }
 
-/// The one who waits for the group is a task too, and is aborted after a few turns.
+/// The one who waits for the group is a task too, and is aborted after a few yields.
 fn measure_abort() -> io::Result<Vec<String>> {
     let (runtime, trace) = (Runtime::new()?, Trace::default());
     runtime.block_on(async {

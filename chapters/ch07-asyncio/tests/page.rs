@@ -43,12 +43,12 @@ async fn abort_it(trace: Trace) {
         let _held = held;
         sleep(LONG).await;
     });
-    yield_now().await; // the task has its first turn, and sleeps
+    yield_now().await; // the task has its first poll, and sleeps
     trace.borrow_mut().push("before");
     task.abort();
     trace.borrow_mut().push("after");
     yield_now().await;
-    trace.borrow_mut().push("a turn later");
+    trace.borrow_mut().push("after a yield");
     let cancelled = task.await.is_err_and(|error| error.is_cancelled());
     trace.borrow_mut().push(if cancelled { "cancelled" } else { "ended" });
 }
@@ -58,7 +58,7 @@ async fn abort_it(trace: Trace) {
 fn abort_drops_what_the_task_holds_before_it_returns() {
     let trace = Trace::default();
     block_on(abort_it(Rc::clone(&trace)));
-    assert_eq!(*trace.borrow(), ["before", "dropped", "after", "a turn later", "cancelled"]);
+    assert_eq!(*trace.borrow(), ["before", "dropped", "after", "after a yield", "cancelled"]);
 }
 
 /// A task that waits for ever, and says how often it was polled and with which waker.

@@ -83,8 +83,8 @@ impl Executor {
     // ANCHOR_END: new
 
     // ANCHOR: spawn
-    /// Puts a task into the table, and into the ready queue: it is polled for the first time in its
-    /// turn, not here.
+    /// Puts a task into the table, and into the ready queue: it is polled for the first time when
+    /// its place in the queue comes, not here.
     pub(super) fn spawn(&self, task: Task) -> TaskId {
         let mut tasks = self.tasks.borrow_mut();
         let id = self.schedule_new(tasks.vacant_key()).id;
@@ -95,7 +95,7 @@ impl Executor {
 
     // ANCHOR: schedule_new
     /// A new waker, in the ready queue. It belongs to a place in the table, or to the future that
-    /// `block_on` holds itself, outside of it ([`MAIN`]): that one has its turn in the same queue.
+    /// `block_on` holds itself, outside of it ([`MAIN`]): it stands in the same queue.
     pub(super) fn schedule_new(&self, place: usize) -> Arc<TaskWaker> {
         let id = TaskId { place, number: self.next_number.get() };
         self.next_number.set(id.number + 1);

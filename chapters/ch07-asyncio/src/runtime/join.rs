@@ -45,7 +45,7 @@ impl std::error::Error for JoinError {}
 // ANCHOR_END: join_error_rest
 
 // ANCHOR: outcome
-/// The place where a task leaves what became of it, and its handle finds it.
+/// What became of a task: the task leaves it here, and its handle finds it.
 struct Outcome<T>(Cell<State<T>>);
 
 enum State<T> {
@@ -59,7 +59,7 @@ enum State<T> {
 
 // ANCHOR: spawned
 pin_project! {
-    /// A future and the place for its outcome: what the executor owns as a task.
+    /// A future and its outcome: what the executor owns as a task.
     ///
     /// It is dropped without an outcome when it is cancelled, and says so then.
     struct Spawned<F: Future> {

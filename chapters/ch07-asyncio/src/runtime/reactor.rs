@@ -2,9 +2,9 @@
 //!
 //! A descriptor is registered once, for both directions, edge-triggered: the kernel reports what is
 //! new, not what still holds. So the reactor remembers it: a direction counts as ready until an
-//! operation said `WouldBlock`. Therefore every operation is tried first, and a task waits only
-//! when there was nothing. (asyncio tries first, too, and registers then; registering at every wait
-//! costs two system calls more.)
+//! operation said `WouldBlock`, or moved less than it could have. Therefore every operation is
+//! tried first, and a task waits only when there was nothing. (asyncio tries first, too, and
+//! registers then; registering at every wait costs two system calls more.)
 //!
 //! The `mio` crate is epoll, kqueue or IOCP behind one name.
 

@@ -5,7 +5,7 @@ use std::mem;
 use std::task::Poll;
 
 // ANCHOR: yield_now
-/// Lets everything that is ready have its turn first.
+/// Lets everything that is ready be polled first.
 ///
 /// It wakes its own task and is pending once. So the task goes to the end of the ready queue.
 pub async fn yield_now() {
