@@ -1,9 +1,10 @@
 //! A group of tasks that ends together: all outputs, or the first error and no task left.
 //!
 //! A dropped `JoinHandle` lets its task go on. `gather` builds the other rule from it: who waits
-//! for a group owns it. Three requests, A, B and C, have their answers after 3, 2 and 1 yields. Predict the order of the outputs. Then B fails. Predict which requests clean up, when
-//! they do, and how many tasks the runtime has when the error arrives. Last, the one who waits for
-//! the group is aborted.
+//! for a group owns it. Three requests, A, B and C, have their answers after 3, 2 and 1 yields.
+//! Predict the order of the outputs. Then B fails. Predict which requests clean up, when they do,
+//! and how many tasks the runtime has when the error arrives. Last, the one who waits for the group
+//! is aborted.
 //!
 //! `cargo run -p ch07-asyncio --example gather`
 
