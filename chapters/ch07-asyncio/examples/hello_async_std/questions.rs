@@ -1,5 +1,6 @@
 //! The second promise, with a task for each question.
 
+use std::collections::VecDeque;
 use std::io;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +24,9 @@ pub(crate) struct Questions<C> {
     /// The right to compute on the pool, so many times: the pool itself has up to 500 threads.
     /// async-std has no semaphore, and a channel of permits is one.
     permits: Option<(Sender<()>, Receiver<()>)>,
-    /// The n of each question that has no answer yet, in the order in which they were asked.
+    /// The questions that nobody computes yet, in the order in which they were asked.
+    asked: Mutex<VecDeque<u32>>,
+    /// The n of each question that has no answer yet, in the same order.
     open: Mutex<Vec<u32>>,
     /// A message says that there is one less. Room for one: two unread ones say the same.
     answered: (Sender<()>, Receiver<()>),
@@ -42,13 +45,18 @@ impl<C: Fn(u32) -> u64 + Send + Sync + 'static> Questions<C> {
             (0..workers.get()).for_each(|_| release(&permits.0));
             permits
         });
-        let (compute, open) = (Arc::new(compute), Mutex::default());
-        Questions { compute, permits, open, answered: bounded(1), failed }
+        let (asked, open) = Default::default();
+        let compute = Arc::new(compute);
+        Questions { compute, permits, asked, open, answered: bounded(1), failed }
     }
 
     /// The guard must not live across an `.await`. Else the task is not `Send`, and is refused.
     fn open(&self) -> MutexGuard<'_, Vec<u32>> {
         self.open.lock().expect("nobody panics while holding this lock")
+    }
+
+    fn asked(&self) -> MutexGuard<'_, VecDeque<u32>> {
+        self.asked.lock().expect("nobody panics while holding this lock")
     }
 
     async fn fewer_than(&self, count: usize) {
@@ -65,27 +73,35 @@ impl<C: Fn(u32) -> u64 + Send + Sync + 'static> Questions<C> {
     }
 
     // ANCHOR: ask
-    /// One question: a thread of the pool computes, or the thread that polls this task.
-    async fn ask(&self, n: u32, output: &Writer) -> io::Result<()> {
-        let compute = Arc::clone(&self.compute);
-        let work = move || catch_unwind(AssertUnwindSafe(|| timed(|| compute(n))));
+    /// The oldest question: a thread of the pool computes, or the thread that polls this task.
+    ///
+    /// async-std's channels do not keep to the order in which tasks came. So each task takes the
+    /// oldest question, whichever it was made for, and gives its permit back when the answer is
+    /// said. Then one worker of the pool answers in the order of the questions.
+    async fn ask(&self, output: &Writer) -> io::Result<()> {
         if let Some((_, permit)) = &self.permits {
             permit.recv().await.expect("the sending end stands beside it");
         }
+        let n = self.asked().pop_front().expect("there is a task for each question");
+        let said = self.compute_and_say(n, output).await;
+        if let Some((permits, _)) = &self.permits {
+            release(permits);
+        }
+        self.close(n);
+        said
+    }
+
+    async fn compute_and_say(&self, n: u32, output: &Writer) -> io::Result<()> {
+        let compute = Arc::clone(&self.compute);
+        let work = move || catch_unwind(AssertUnwindSafe(|| timed(|| compute(n))));
         let value = match self.permits {
             Some(_) => spawn_blocking(work).await,
             None => work(),
         };
-        let said = match value {
+        match value {
             Ok(value) => say(output, answer(n, value)).await,
             Err(_) => Err(io::Error::other(format!("the thread that computed fib({n}) panicked"))),
-        };
-        // Not before it is said: the writer's queue is not fair, and the next answer could be said
-        // before this one.
-        if let Some((permits, _)) = &self.permits {
-            release(permits);
         }
-        said
     }
     // ANCHOR_END: ask
 }
@@ -112,12 +128,11 @@ pub(crate) async fn questions_and_answers(
                 return Ok(());
             }
             Ok(Command::Fib(n)) => {
+                questions.asked().push_back(n);
                 questions.open().push(n);
                 let (output, questions) = (output.clone(), Arc::clone(&questions));
                 spawn(async move {
-                    let said = questions.ask(n, &output).await;
-                    questions.close(n);
-                    if let Err(error) = said {
+                    if let Err(error) = questions.ask(&output).await {
                         let _ = questions.failed.try_send(error); // the first error counts
                     }
                 });

@@ -99,6 +99,27 @@ mod offload {
         running.expect_end();
     }
 
+    /// B5: one worker computes one answer at a time, so they come in the order of the questions.
+    #[test]
+    fn one_worker_answers_in_input_order() {
+        fn one(input: File, output: Output, period: Duration, gate: Gate) -> io::Result<()> {
+            let workers = NonZero::<usize>::MIN;
+            crate::run(input, output, period, move |n| gate.compute(n), Some(workers))
+        }
+        const ROUNDS: usize = 30;
+        let mut running = Running::start(one);
+        let numbers: String = (0..30).map(|n| format!("{n}\n")).collect();
+        running.write(&numbers.repeat(ROUNDS));
+        for round in 0..ROUNDS {
+            for n in 0..30 {
+                let reply = running.reply().text;
+                assert!(reply.starts_with(&format!("fib({n}) = ")), "round {round}, {n}: {reply}");
+            }
+        }
+        running.close();
+        running.expect_end();
+    }
+
     #[test]
     fn a_computation_that_panics_ends_the_program_with_an_error() {
         let mut running = Running::start(|input, output, period, _| {

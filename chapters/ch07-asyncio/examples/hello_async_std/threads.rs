@@ -19,7 +19,8 @@ pub(crate) struct LineReader {
 }
 
 impl LineReader {
-    /// Starts a thread that reads `input`, at most one chunk ahead.
+    /// Starts a thread that reads `input`, at most two chunks ahead: one in the channel, and one
+    /// that waits for room there.
     pub(crate) fn new(mut input: impl Read + Send + 'static) -> io::Result<LineReader> {
         let (sender, chunks) = bounded(1);
         thread::Builder::new().name(String::from("reader")).spawn(move || {
@@ -74,7 +75,7 @@ struct Order {
 
 impl Writer {
     pub(crate) fn new(mut output: impl Write + Send + 'static) -> io::Result<Writer> {
-        let (orders, received) = bounded::<Order>(1); // who finds it full waits, in order
+        let (orders, received) = bounded::<Order>(1); // who finds it full waits
         thread::Builder::new().name(String::from("writer")).spawn(move || {
             while let Ok(order) = received.recv_blocking() {
                 let written = output.write_all(order.text.as_bytes());

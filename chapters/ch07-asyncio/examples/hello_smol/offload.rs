@@ -5,6 +5,7 @@
 //! `'static`, since a thread cannot be cancelled and may outlive everything.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,7 +57,9 @@ struct Questions<C> {
     compute: Arc<C>,
     /// The pool is everybody's, and has up to 500 threads. So many may compute for us.
     workers: Semaphore,
-    /// The n of each question that has no answer yet, in the order in which they were asked.
+    /// The questions that nobody computes yet, in the order in which they were asked.
+    asked: RefCell<VecDeque<u32>>,
+    /// The n of each question that has no answer yet, in the same order.
     open: RefCell<Vec<u32>>,
     /// A message says that there is one less. Room for one: two unread ones say the same.
     answered: (Sender<()>, Receiver<()>),
@@ -69,6 +72,7 @@ impl<C: Fn(u32) -> u64 + Send + Sync + 'static> Questions<C> {
         Questions {
             compute: Arc::new(compute),
             workers: Semaphore::new(workers.get()),
+            asked: RefCell::default(),
             open: RefCell::default(),
             answered: bounded(1),
             failed,
@@ -89,11 +93,24 @@ impl<C: Fn(u32) -> u64 + Send + Sync + 'static> Questions<C> {
     }
 
     // ANCHOR: ask
-    /// One question: a thread of the pool computes, this task says the answer.
-    async fn ask(&self, n: u32, output: &Output<impl Write + Send + 'static>) -> io::Result<()> {
-        // Kept until the answer is said: smol's lock is not fair, and the next answer could be said
-        // before this one.
+    /// The oldest question: a thread of the pool computes, this task says the answer.
+    ///
+    /// smol's semaphore and its lock do not keep to the order in which tasks came. So each task
+    /// takes the oldest question, whichever it was made for, and keeps its permit until the answer
+    /// is said. Then one worker answers in the order of the questions.
+    async fn ask(&self, output: &Output<impl Write + Send + 'static>) -> io::Result<()> {
         let _worker = self.workers.acquire().await;
+        let n = self.asked.borrow_mut().pop_front().expect("there is a task for each question");
+        let said = self.compute_and_say(n, output).await;
+        self.close(n);
+        said
+    }
+
+    async fn compute_and_say(
+        &self,
+        n: u32,
+        output: &Output<impl Write + Send + 'static>,
+    ) -> io::Result<()> {
         let compute = Arc::clone(&self.compute);
         let work = move || catch_unwind(AssertUnwindSafe(|| timed(|| compute(n))));
         let value = unblock(work).await;
@@ -125,11 +142,10 @@ async fn questions_and_answers<'a, C: Fn(u32) -> u64 + Send + Sync + 'static>(
                 return Ok(());
             }
             Ok(Command::Fib(n)) => {
+                questions.asked.borrow_mut().push_back(n);
                 questions.open.borrow_mut().push(n);
                 let task = executor.spawn(async move {
-                    let said = questions.ask(n, output).await;
-                    questions.close(n);
-                    if let Err(error) = said {
+                    if let Err(error) = questions.ask(output).await {
                         let _ = questions.failed.try_send(error); // the first error counts
                     }
                 });

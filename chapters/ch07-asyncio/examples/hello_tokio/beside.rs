@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::threads::{LineReader, Writer};
 use crate::{first_to_end, hellos, say};
 
-/// How many questions may be open at once.
+/// How many questions may be open at once, where more than one may.
 pub(crate) const PENDING_MAX: usize = 1024;
 
 /// Which threads poll the tasks, and which compute.
@@ -42,6 +42,19 @@ impl Beside {
             builder.max_blocking_threads(self.workers.get());
         }
         builder.enable_time().build()
+    }
+
+    /// How many questions may be open at once.
+    ///
+    /// One, where one thread polls all tasks and computes in them: tokio polls the task that was
+    /// spawned last before those in its queue, so the last of many would be answered first. While
+    /// that thread computes, it reads no line in any case. Only with a full output something is
+    /// lost: an `exit` behind an answer that waits for room is not read, as in `run`.
+    fn pending_max(self) -> usize {
+        match (self.offload, self.workers.get()) {
+            (false, 1) => 1,
+            _ => PENDING_MAX,
+        }
     }
 }
 
@@ -131,10 +144,10 @@ async fn questions_and_answers(
             }
             Ok(Command::Fib(n)) => {
                 questions.open().push(n);
-                let (output, questions) = (output.clone(), Arc::clone(&questions));
-                let compute = Arc::clone(&compute);
+                let said = ask(n, Arc::clone(&compute), output.clone(), questions.beside);
+                let questions = Arc::clone(&questions);
                 spawn(async move {
-                    let said = ask(n, compute, &output, questions.beside).await;
+                    let said = said.await;
                     questions.close(n);
                     if let Err(error) = said {
                         let _ = questions.failed.try_send(error); // the first error counts
@@ -143,7 +156,7 @@ async fn questions_and_answers(
             }
             Err(error) => say(&output, error).await?,
         }
-        questions.fewer_than(PENDING_MAX).await;
+        questions.fewer_than(questions.beside.pending_max()).await;
     }
     questions.fewer_than(1).await;
     Ok(())
@@ -152,19 +165,30 @@ async fn questions_and_answers(
 
 // ANCHOR: ask
 /// One question: a thread of the pool computes, or whichever thread polls the task that computes.
-async fn ask(
+///
+/// What goes to the pool goes there in the call, and not at the first poll. So the task that reads
+/// sends the questions in their order. A thread of the pool has the answer written before it takes
+/// the next one. So one thread of the pool answers in that order.
+fn ask(
     n: u32,
     compute: Arc<impl Fn(u32) -> u64 + Send + Sync + 'static>,
-    output: &Writer,
+    output: Writer,
     beside: Beside,
-) -> io::Result<()> {
-    let value = match beside.offload {
-        true => spawn_blocking(move || timed(|| compute(n))),
-        false => spawn(async move { timed(|| compute(n)) }),
-    };
-    let value = value
-        .await
-        .map_err(|_| io::Error::other(format!("the thread that computed fib({n}) panicked")))?;
-    say(output, answer(n, value)).await
+) -> impl Future<Output = io::Result<()>> + Send {
+    let pooled = beside.offload.then(|| {
+        let (compute, output) = (Arc::clone(&compute), output.clone());
+        spawn_blocking(move || {
+            let value = timed(|| compute(n));
+            output.blocking_write(format!("{}\n", answer(n, value)))
+        })
+    });
+    async move {
+        let panicked = |_| io::Error::other(format!("the thread that computed fib({n}) panicked"));
+        if let Some(said) = pooled {
+            return said.await.map_err(panicked)?;
+        }
+        let value = spawn(async move { timed(|| compute(n)) }).await.map_err(panicked)?;
+        say(&output, answer(n, value)).await
+    }
 }
 // ANCHOR_END: ask

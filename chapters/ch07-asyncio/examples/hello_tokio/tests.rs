@@ -155,6 +155,51 @@ mod multi_thread {
     }
 }
 
+/// B5: one worker computes one answer at a time, so they come in the order of the questions.
+mod one_worker {
+    use super::*;
+
+    fn answers_in_input_order(program: lab::inside::Run) {
+        const ROUNDS: usize = 30;
+        let mut running = Running::start(program);
+        let numbers: String = (0..30).map(|n| format!("{n}\n")).collect();
+        running.write(&numbers.repeat(ROUNDS));
+        for round in 0..ROUNDS {
+            for n in 0..30 {
+                let reply = running.reply().text;
+                assert!(reply.starts_with(&format!("fib({n}) = ")), "round {round}, {n}: {reply}");
+            }
+        }
+        running.close();
+        running.expect_end();
+    }
+
+    const fn beside(multi_thread: bool, offload: bool) -> Beside {
+        Beside { multi_thread, offload, workers: NonZero::<usize>::MIN }
+    }
+
+    #[test]
+    fn of_the_pool_answers_in_input_order() {
+        answers_in_input_order(|input, output, period, gate| {
+            run_with(input, output, period, gate, beside(false, true))
+        });
+    }
+
+    #[test]
+    fn that_polls_and_computes_answers_in_input_order() {
+        answers_in_input_order(|input, output, period, gate| {
+            run_with(input, output, period, gate, beside(true, false))
+        });
+    }
+
+    #[test]
+    fn of_the_pool_beside_one_that_polls_answers_in_input_order() {
+        answers_in_input_order(|input, output, period, gate| {
+            run_with(input, output, period, gate, beside(true, true))
+        });
+    }
+}
+
 mod panics {
     use super::*;
 

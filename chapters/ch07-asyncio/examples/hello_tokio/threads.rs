@@ -30,7 +30,8 @@ enum Input {
 }
 
 impl LineReader {
-    /// Starts a thread that reads `input`, at most one chunk ahead.
+    /// Starts a thread that reads `input`, at most two chunks ahead: one in the channel, and one
+    /// that waits for room there.
     pub(crate) fn new(mut input: impl Read + Send + 'static) -> io::Result<LineReader> {
         let (sender, chunks) = mpsc::channel(1);
         thread::Builder::new().name(String::from("reader")).spawn(move || {
@@ -123,6 +124,13 @@ impl Writer {
         let (done, written) = oneshot::channel();
         self.orders.send(Order { text, done }).await.map_err(|_| ended("writes"))?;
         written.await.unwrap_or_else(|_| Err(ended("writes")))
+    }
+
+    /// The same, for a thread of the pool, which may block.
+    pub(crate) fn blocking_write(&self, text: String) -> io::Result<()> {
+        let (done, written) = oneshot::channel();
+        self.orders.blocking_send(Order { text, done }).map_err(|_| ended("writes"))?;
+        written.blocking_recv().unwrap_or_else(|_| Err(ended("writes")))
     }
 }
 // ANCHOR_END: writer
