@@ -239,6 +239,8 @@ async function followListing(base, url) {
         await page.locator('figure.listing figcaption a').first().click();
         await page.waitForSelector('pre.source');
         const marked = page.locator('pre.source .line.marked');
+        // The script that marks them runs when the page has been read, not before.
+        await marked.first().waitFor({ state: 'attached', timeout: 30_000 }).catch(() => {});
         if (await marked.count() === 0) {
             fail('listing', 'its link marks no line of the file');
         } else if (!await marked.first().evaluate((line) => {
