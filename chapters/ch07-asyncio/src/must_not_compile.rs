@@ -5,7 +5,7 @@
 ///
 /// ```compile_fail
 /// async fn wrong(mutex: std::sync::Arc<std::sync::Mutex<u32>>) {
-///     let mut guard = mutex.lock().unwrap();
+///     let mut guard = mutex.lock().expect("nobody panics while holding it");
 ///     tokio::task::yield_now().await;
 ///     *guard += 1;
 /// }
@@ -17,7 +17,7 @@
 /// ```no_run
 /// async fn right(mutex: std::sync::Arc<std::sync::Mutex<u32>>) {
 ///     tokio::task::yield_now().await;
-///     let mut guard = mutex.lock().unwrap();
+///     let mut guard = mutex.lock().expect("nobody panics while holding it");
 ///     *guard += 1;
 /// }
 /// tokio::spawn(right(Default::default()));

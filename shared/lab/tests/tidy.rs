@@ -72,7 +72,8 @@ fn files_that_are_carried_from_chapter_to_chapter_are_the_same() {
     for (file, chapters) in [
         ("line_reader.rs", &["ch01-sync", "ch02-threads", "ch03-parallel"][..]),
         ("threads.rs", &["ch02-threads", "ch03-parallel"]),
-        ("selector.rs", &["ch04-selectors", "ch05-callback-loop"]),
+        ("selector.rs", &["ch04-selectors", "ch05-callback-loop", "ch06-generators-to-futures"]),
+        ("timers.rs", &["ch05-callback-loop", "ch06-generators-to-futures"]),
         ("line_source.rs", &["ch04-selectors", "ch05-callback-loop"]),
     ] {
         let path = |chapter: &str| root().join("chapters").join(chapter).join("src").join(file);
