@@ -24,11 +24,13 @@ use tower_service::Service;
 
 use crate::{Answer, BlockingPool, Limits, Refusal, Request, Response, Stats};
 
+// ANCHOR: headers
 /// The header that says which process answered.
 const WORKER: HeaderName = HeaderName::from_static("x-worker");
 
 /// After how many seconds a client that was refused for lack of room may come again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+// ANCHOR_END: headers
 
 // ANCHOR: route
 type OnLoop = dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
@@ -75,6 +77,7 @@ where
 }
 // ANCHOR_END: rule
 
+// ANCHOR: methods
 /// The handlers of one path, by their method.
 #[derive(Default)]
 struct Methods {
@@ -103,7 +106,9 @@ impl Methods {
         })
     }
 }
+// ANCHOR_END: methods
 
+// ANCHOR: app
 /// Routes, and what their handlers run on.
 pub struct App {
     router: matchit::Router<Methods>,
@@ -116,7 +121,9 @@ pub struct App {
 
 /// Where the files of `--static` are found.
 const STATIC: &str = "/static";
+// ANCHOR_END: app
 
+// ANCHOR: build
 impl App {
     /// An app without routes.
     pub fn new(limits: Limits, pool: BlockingPool, stats: Arc<Stats>) -> App {
@@ -169,6 +176,7 @@ impl App {
     pub fn stats(&self) -> &Arc<Stats> {
         &self.stats
     }
+    // ANCHOR_END: build
 
     // ANCHOR: answer
     /// Answers a request, whatever happens: a handler that fails, panics or takes too long is an
@@ -187,6 +195,7 @@ impl App {
     }
     // ANCHOR_END: answer
 
+    // ANCHOR: dispatch
     async fn dispatch(&self, request: hyper::Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
@@ -211,6 +220,7 @@ impl App {
         let request = Request::new(parts, &found.params, body);
         self.call(route, request).await
     }
+    // ANCHOR_END: dispatch
 
     // ANCHOR: call
     /// Calls a handler where it belongs. When it takes too long its future is dropped. A thread
@@ -232,6 +242,7 @@ impl App {
     }
     // ANCHOR_END: call
 
+    // ANCHOR: whole_body
     /// Reads the body, within its limits of bytes and of time.
     async fn whole_body(&self, body: Incoming) -> Result<Bytes, Refusal> {
         if body.is_end_stream() {
@@ -256,7 +267,9 @@ impl App {
             }
         }
     }
+    // ANCHOR_END: whole_body
 
+    // ANCHOR: file
     async fn file(&self, mut files: ServeDir, mut parts: Parts, rest: &str) -> Answer {
         let bad = |_| Refusal::bad_request("this path cannot be one of a file");
         parts.uri = rest.parse().map_err(bad)?;
@@ -264,14 +277,17 @@ impl App {
         let Ok(response) = files.call(request).await;
         Ok(response.map(|body| http_body_util::Either::Right(BodyExt::boxed_unsync(body))))
     }
+    // ANCHOR_END: file
 }
 
+// ANCHOR: too_many
 fn too_many() -> Response {
     let reason = "too many requests are in progress";
     let mut response = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
     response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     response
 }
+// ANCHOR_END: too_many
 
 // ANCHOR: unpanicked
 /// Polls a handler's future. A panic in it ends the request, and neither the connection nor the
@@ -290,6 +306,8 @@ fn panicked(_: Box<dyn Any + Send>) -> Answer {
 }
 // ANCHOR_END: unpanicked
 
+// ANCHOR: within
 async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
     timeout(time, future).await.ok()
 }
+// ANCHOR_END: within

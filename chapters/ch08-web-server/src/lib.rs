@@ -27,6 +27,7 @@ mod program;
 mod request;
 mod routes;
 mod server;
+mod signals;
 mod stats;
 #[cfg(feature = "users")]
 mod users;

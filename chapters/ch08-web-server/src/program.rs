@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::options::{HELP, NAME, Options};
+use crate::signals::Signals;
 use crate::{BlockingPool, Cores, FIB_WORKER, Places, Processes, routes, serve, serve_fib};
 
 /// The exit status of a program that was started with options it does not know.
@@ -66,21 +67,31 @@ fn start(options: &Options) -> io::Result<()> {
     serve_here(options, listen(options.port)?, None)
 }
 
-/// Binds the port and tells the address.
 fn listen(port: u16) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
-        io::Error::new(error.kind(), format!("port {port} on 127.0.0.1: {error}"))
-    })?;
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .map_err(|error| io::Error::new(error.kind(), format!("port {port} on 127.0.0.1: {error}")))
+}
+
+/// Tells the address. Whoever reads it may send a signal at once, so those are listened for already.
+/// Whoever started us may have gone away: that is no reason not to serve.
+pub(crate) fn tell(listener: &TcpListener) -> io::Result<()> {
     let mut out = io::stdout();
-    // Whoever started us may have gone away: that is no reason not to serve.
     let _ = writeln!(out, "http://{}/", listener.local_addr()?).and_then(|()| out.flush());
-    Ok(listener)
+    Ok(())
 }
 
 #[cfg(unix)]
 type Parent = std::os::unix::net::UnixStream;
+#[cfg(unix)]
+use crate::workers::orphaned;
+
 #[cfg(not(unix))]
 type Parent = std::convert::Infallible;
+
+#[cfg(not(unix))]
+async fn orphaned(_: Option<Parent>) {
+    std::future::pending().await
+}
 
 /// Serves in this process, until a signal comes or the parent is gone.
 fn serve_here(options: &Options, listener: TcpListener, parent: Option<Parent>) -> io::Result<()> {
@@ -97,7 +108,11 @@ fn serve_here(options: &Options, listener: TcpListener, parent: Option<Parent>) 
     let app = Arc::new(app);
     let runtime = runtime(threads, options.pool.get())?;
     let ended = runtime.block_on(async {
-        tokio::spawn(told_to_end(end.clone(), parent));
+        let signals = Signals::new()?;
+        if parent.is_none() {
+            tell(&listener)?;
+        }
+        tokio::spawn(told_to_end(signals, parent, end.clone()));
         serve(listener, Arc::clone(&app), end).await
     })?;
     // A thread of the pool may still sleep: nobody waits for it.
@@ -124,30 +139,13 @@ fn runtime(threads: usize, pool: usize) -> io::Result<Runtime> {
 
 // ANCHOR: told_to_end
 /// The first signal asks what runs to finish. The second does not ask.
-#[cfg(unix)]
-async fn told_to_end(end: CancellationToken, parent: Option<Parent>) -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn told_to_end(mut signals: Signals, parent: Option<Parent>, end: CancellationToken) {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = crate::workers::orphaned(parent) => {}
+        () = signals.next() => {}
+        () = orphaned(parent) => {}
     }
     end.cancel();
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.next().await;
     std::process::exit(1)
 }
 // ANCHOR_END: told_to_end
-
-#[cfg(not(unix))]
-async fn told_to_end(end: CancellationToken, _: Option<Parent>) -> io::Result<()> {
-    tokio::signal::ctrl_c().await?;
-    end.cancel();
-    tokio::signal::ctrl_c().await?;
-    std::process::exit(1)
-}

@@ -69,15 +69,19 @@ async fn accept_all(
     connections: &TaskTracker,
     end: &CancellationToken,
 ) {
+    let mut complained = false;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                complained = false;
                 connections.spawn(connection(stream, Arc::clone(app), end.clone()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 app.stats().accept_failed();
-                command_line::complain(&format!("accept: {error}\n"));
+                if !std::mem::replace(&mut complained, true) {
+                    command_line::complain(&format!("accept: {error}\n"));
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::options::{Options, WORKER};
+use crate::program::tell;
+use crate::signals::Signals;
 
 /// A worker that lived less than this is replaced only after as long a pause: one that cannot start
 /// would else be started again and again.
@@ -36,29 +37,24 @@ const KILL_AFTER: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// When a worker cannot be started, or a signal cannot be listened for.
+/// When a signal cannot be listened for.
 pub(crate) fn supervise(options: &Options, listener: TcpListener) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = Signals::new()?;
+        tell(&listener)?;
         let (end, slots) = (CancellationToken::new(), TaskTracker::new());
         for _ in 0..options.workers.get() {
             let slot = Slot::new(options, listener.try_clone()?);
             slots.spawn(slot.keep_filled(end.clone()));
         }
         slots.close();
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = slots.wait() => return Err(io::Error::other("no worker could be started")),
-        }
+        signals.next().await;
         end.cancel();
         drop(listener);
         tokio::select! {
             () = slots.wait() => Ok(()),
-            _ = terminate.recv() => std::process::exit(1),
-            _ = interrupt.recv() => std::process::exit(1),
+            () = signals.next() => std::process::exit(1),
         }
     })
 }
@@ -87,13 +83,12 @@ impl Slot {
     async fn keep_filled(self, end: CancellationToken) {
         while !end.is_cancelled() {
             let started = Instant::now();
-            let mut worker = match self.start() {
-                Ok(worker) => worker,
-                Err(error) => return command_line::complain(&format!("worker: {error}\n")),
-            };
-            tokio::select! {
-                status = worker.process.wait() => complain_of_end(&worker, status),
-                () = end.cancelled() => return self.end(worker).await,
+            match self.start() {
+                Ok(mut worker) => tokio::select! {
+                    status = worker.process.wait() => complain_of_end(&worker, status),
+                    () = end.cancelled() => return self.end(worker).await,
+                },
+                Err(error) => command_line::complain(&format!("worker: {error}\n")),
             }
             if started.elapsed() < LIFE_MIN {
                 tokio::select! { () = sleep(LIFE_MIN) => {}, () = end.cancelled() => {} }
@@ -117,7 +112,8 @@ impl Slot {
     // ANCHOR_END: start
 
     /// Asks a worker to end, waits for it, and kills it when that takes too long.
-    async fn end(&self, mut worker: Worker) {
+    async fn end(self, mut worker: Worker) {
+        drop(self.listener); // the last one closed, the kernel refuses what comes now
         // It is ours and was not waited for, so the number is still its own.
         if let Some(pid) = i32::try_from(worker.id).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);

@@ -6,8 +6,9 @@
 (() => {
     const PERIOD = 0.1; // seconds between two beats, asked of the server
     const GAP = 3 * PERIOD; // a longer time without a beat is worth a word
-    const WINDOW = 15; // seconds that the strip shows
-    const AXIS = 5; // seconds between two marks of its axis
+    const WIDE = 600; // pixels: a narrower strip shows less time, so that each beat is seen
+    const WINDOW = { wide: 15, narrow: 7 }; // seconds that the strip shows
+    const AXIS = { wide: 5, narrow: 2 }; // seconds between two marks of its axis
     const CONNECTIONS = 6; // what a browser opens to one host
     const AT_ONCE = CONNECTIONS - 2; // the beats have one of them, the numbers have one
     const OUTSTANDING_MAX = 24; // requests that are not answered
@@ -55,7 +56,7 @@
         }
         marks.push(mark);
         if (heldAt === undefined) {
-            const kept = marks.findIndex(({ at }) => at > mark.at - WINDOW);
+            const kept = marks.findIndex(({ at }) => at > mark.at - WINDOW.wide);
             marks.splice(0, Math.max(0, kept - 1)); // what the strip shows first began before it
         }
     }
@@ -325,6 +326,7 @@
     let heldAt;
     let colour;
     let size;
+    let span; // narrow or wide
 
     function measure() {
         const style = getComputedStyle(canvas);
@@ -332,6 +334,7 @@
         colour = Object.fromEntries(['fg', 'soft', 'line', 'panel', 'beat', 'gap', 'gap-fill', 'bar', 'bar-edge']
             .map((name) => [name, variable(name)]));
         size = { width: canvas.clientWidth, height: canvas.clientHeight, font: style.font };
+        span = size.width < WIDE ? 'narrow' : 'wide';
         canvas.width = Math.round(size.width * devicePixelRatio);
         canvas.height = Math.round(size.height * devicePixelRatio);
         draw();
@@ -339,7 +342,7 @@
 
     function draw() {
         const time = heldAt ?? now();
-        const scale = (size.width - 2 * MARGIN) / WINDOW;
+        const scale = (size.width - 2 * MARGIN) / WINDOW[span];
         const x = (at) => size.width - MARGIN - (time - at) * scale;
         const seen = (at) => Math.max(0, x(at));
         pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
@@ -359,12 +362,12 @@
         pen.fillStyle = colour.line;
         pen.fillRect(0, BEATS.bottom, size.width, 1);
         pen.textBaseline = 'bottom';
-        for (let ago = 0; ago <= WINDOW; ago += AXIS) {
+        for (let ago = 0; ago <= WINDOW[span]; ago += AXIS[span]) {
             const at = x(time - ago);
             pen.fillStyle = colour.line;
             pen.fillRect(Math.round(at), BEATS.bottom, 1, AXIS_BOTTOM - 15 - BEATS.bottom);
             pen.fillStyle = colour.soft;
-            pen.textAlign = ago === 0 ? 'right' : ago === WINDOW ? 'left' : 'center';
+            pen.textAlign = ago === 0 ? 'right' : ago === WINDOW[span] ? 'left' : 'center';
             const words = ago === 0 ? say('strip-now') : say('strip-ago', { seconds: whole(ago) });
             pen.fillText(words, at, AXIS_BOTTOM);
         }
@@ -386,7 +389,7 @@
                 words: say(next ? 'strip-gap' : 'strip-silent', { seconds: tenths(seconds) }),
                 short: say('strip-gap-short', { seconds: tenths(seconds) }),
             };
-        }).filter((silence) => silence && silence.to > time - WINDOW);
+        }).filter((silence) => silence && silence.to > time - WINDOW[span]);
     }
 
     function drawGaps(seen, time) {
@@ -421,7 +424,7 @@
     function drawRequests(seen, time) {
         pen.textBaseline = 'middle';
         for (const { name, sent, ended, lane } of requests.toReversed()) {
-            if (sent === undefined || sent > time || (ended ?? time) < time - WINDOW) {
+            if (sent === undefined || sent > time || (ended ?? time) < time - WINDOW[span]) {
                 continue;
             }
             const [left, right] = [seen(sent), seen(Math.min(ended ?? time, time))];
