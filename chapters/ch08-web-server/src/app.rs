@@ -11,7 +11,6 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -235,7 +234,7 @@ impl App {
                 }
             }
         };
-        within(self.limits.request_timeout, answered).await.unwrap_or_else(|| {
+        timeout(self.limits.request_timeout, answered).await.unwrap_or_else(|_| {
             let reason = "the request took too long";
             Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason))
         })
@@ -305,9 +304,3 @@ fn panicked(_: Box<dyn Any + Send>) -> Answer {
     Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the handler panicked"))
 }
 // ANCHOR_END: unpanicked
-
-// ANCHOR: within
-async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
-    timeout(time, future).await.ok()
-}
-// ANCHOR_END: within

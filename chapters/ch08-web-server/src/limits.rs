@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+// ANCHOR: limits
 /// How long a client may take for the head of a request, and how long a connection may be idle
 /// between two of them. hyper has one clock for both.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -25,6 +26,7 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const LINGER_TIME: Duration = Duration::from_secs(2);
 /// See [`LINGER_TIME`].
 pub const LINGER_BYTES: usize = 4 * BODY_MAX;
+// ANCHOR_END: limits
 
 /// The limits that an option can change.
 #[derive(Debug, Clone, PartialEq)]

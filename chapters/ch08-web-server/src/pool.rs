@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+// ANCHOR: pool
 /// A limited number of threads for what blocks. A clone is the same pool.
 #[derive(Debug, Clone)]
 pub struct BlockingPool {
@@ -18,12 +19,15 @@ pub struct BlockingPool {
     size: usize,
     waiting: Arc<AtomicUsize>,
 }
+// ANCHOR_END: pool
 
+// ANCHOR: new
 impl BlockingPool {
     /// A pool in which `size` functions run at once.
     pub fn new(size: usize) -> BlockingPool {
         BlockingPool { tokens: Arc::new(Semaphore::new(size)), size, waiting: Arc::default() }
     }
+    // ANCHOR_END: new
 
     // ANCHOR: run
     /// Waits for a token, and then for `function` on a thread.
@@ -55,6 +59,7 @@ impl BlockingPool {
     }
     // ANCHOR_END: run
 
+    // ANCHOR: counts
     /// How many functions run at once, at most.
     pub fn size(&self) -> usize {
         self.size
@@ -86,3 +91,4 @@ impl Drop for Counted<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+// ANCHOR_END: counts

@@ -23,12 +23,14 @@ use crate::App;
 use crate::limits::{ACCEPT_PAUSE, HEAD_MAX, LINGER_BYTES, LINGER_TIME};
 use crate::patient::Patient;
 
+// ANCHOR: ended
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     /// How many connections were still open when the time for them was over.
     pub abandoned: usize,
 }
+// ANCHOR_END: ended
 
 // ANCHOR: serve
 /// Serves `app` until `end`: then it accepts nothing more, and what runs may finish within the grace
