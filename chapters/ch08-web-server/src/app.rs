@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Uri};
 use tokio::time::timeout;
 use tower_http::services::ServeDir;
 use tower_service::Service;
@@ -197,13 +197,14 @@ impl App {
     // ANCHOR: dispatch
     async fn dispatch(&self, request: hyper::Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
-        let path = parts.uri.path().to_owned();
+        let path = parts.uri.path();
         if let (Some(files), Some(rest)) = (&self.files, path.strip_prefix(STATIC))
             && rest.starts_with('/')
         {
-            return self.file(files.clone(), parts, rest).await;
+            let rest = rest.parse().map_err(|_| no_file())?;
+            return self.file(files.clone(), rest, parts).await;
         }
-        let Ok(found) = self.router.at(&path) else {
+        let Ok(found) = self.router.at(path) else {
             let reason = format!("nothing is at {path}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, reason));
         };
@@ -215,9 +216,9 @@ impl App {
                 return Ok(response);
             }
         };
+        let params = crate::request::owned(&found.params);
         let body = self.whole_body(body).await?;
-        let request = Request::new(parts, &found.params, body);
-        self.call(route, request).await
+        self.call(route, Request::new(parts, params, body)).await
     }
     // ANCHOR_END: dispatch
 
@@ -269,9 +270,8 @@ impl App {
     // ANCHOR_END: whole_body
 
     // ANCHOR: file
-    async fn file(&self, mut files: ServeDir, mut parts: Parts, rest: &str) -> Answer {
-        let bad = |_| Refusal::bad_request("this path cannot be one of a file");
-        parts.uri = rest.parse().map_err(bad)?;
+    async fn file(&self, mut files: ServeDir, path: Uri, mut parts: Parts) -> Answer {
+        parts.uri = path;
         let request = hyper::Request::from_parts(parts, http_body_util::Empty::<Bytes>::new());
         let Ok(response) = files.call(request).await;
         Ok(response.map(|body| http_body_util::Either::Right(BodyExt::boxed_unsync(body))))
@@ -280,6 +280,10 @@ impl App {
 }
 
 // ANCHOR: too_many
+fn no_file() -> Refusal {
+    Refusal::bad_request("this path cannot be one of a file")
+}
+
 fn too_many() -> Response {
     let reason = "too many requests are in progress";
     let mut response = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response();

@@ -8,18 +8,24 @@ use hyper::{HeaderMap, Method, Uri};
 
 use crate::Refusal;
 
+/// The parts of a path that a pattern names, and what stands there.
+pub(crate) type Params = Box<[(String, String)]>;
+
+/// As the router found them, but owned.
+pub(crate) fn owned(params: &matchit::Params<'_, '_>) -> Params {
+    params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// A request whose body has been read, within its limits, before the handler is called.
 #[derive(Debug)]
 pub struct Request {
     parts: Parts,
-    params: Box<[(String, String)]>,
+    params: Params,
     body: Bytes,
 }
 
 impl Request {
-    pub(crate) fn new(parts: Parts, params: &matchit::Params<'_, '_>, body: Bytes) -> Request {
-        let params =
-            params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    pub(crate) fn new(parts: Parts, params: Params, body: Bytes) -> Request {
         Request { parts, params, body }
     }
 
