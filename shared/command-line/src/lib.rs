@@ -23,7 +23,9 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 pub use experiment::experiment;
-pub use options::{EVERY_MAX, EVERY_MIN, Extra, Options, UsageError, WORKERS_MAX, default_workers};
+pub use options::{
+    EVERY_MAX, EVERY_MIN, Extra, Options, PLACES, UsageError, WORKERS_MAX, default_workers,
+};
 
 /// The exit status of a program that was started with options it does not know.
 const USAGE: u8 = 2;

@@ -33,7 +33,16 @@ pub enum Extra {
     MultiThread,
     /// `--tokio-stdin`: read with tokio's own standard input, not on a thread of the program's.
     TokioStdin,
+    /// `--where PLACE`: where a server computes the answers, one of [`PLACES`].
+    Where,
+    /// `--serve`: be the server. Only the program itself uses it, so the help does not list it.
+    Serve,
 }
+
+/// The places at which a server can compute. Its query has the same names.
+pub const PLACES: [&str; 4] = ["inline", "pool", "rayon", "process"];
+/// The place where none is given.
+const PLACE_DEFAULT: &str = "rayon";
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +61,10 @@ pub struct Options {
     pub multi_thread: bool,
     /// Read with tokio's own standard input.
     pub tokio_stdin: bool,
+    /// Where a server computes: one of [`PLACES`].
+    pub place: &'static str,
+    /// Be the server.
+    pub serve: bool,
 }
 
 /// Two, or the number of cores where that is more: with one worker nothing would be computed beside
@@ -97,6 +110,8 @@ impl Options {
             worker: false,
             multi_thread: false,
             tokio_stdin: false,
+            place: PLACE_DEFAULT,
+            serve: false,
         };
         let has = |extra| extras.contains(&extra);
         let mut parser = lexopt::Parser::from_args(arguments);
@@ -114,6 +129,8 @@ impl Options {
                 Arg::Long("worker") if has(Extra::Worker) => options.worker = true,
                 Arg::Long("multi-thread") if has(Extra::MultiThread) => options.multi_thread = true,
                 Arg::Long("tokio-stdin") if has(Extra::TokioStdin) => options.tokio_stdin = true,
+                Arg::Long("where") if has(Extra::Where) => options.place = place(&parser.value()?)?,
+                Arg::Long("serve") if has(Extra::Serve) => options.serve = true,
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -150,6 +167,13 @@ fn pool(value: &OsString) -> Result<bool, UsageError> {
     }
 }
 
+fn place(value: &OsString) -> Result<&'static str, UsageError> {
+    PLACES
+        .into_iter()
+        .find(|place| value == place)
+        .ok_or_else(|| expected("--where", format_args!("inline, pool, rayon or process"), value))
+}
+
 fn read<T: FromStr>(value: &OsString) -> Option<T> {
     value.to_str()?.parse().ok()
 }
@@ -182,9 +206,13 @@ pub(crate) fn help(name: &str, extras: &[Extra]) -> String {
                 if extras.contains(&Extra::Offload) { "with --offload: " } else { "" },
                 default_workers()
             ),
-            Extra::Worker => continue,
+            Extra::Worker | Extra::Serve => continue,
             Extra::MultiThread => "  --multi-thread        poll the tasks on several threads (default: on one)\n".to_owned(),
             Extra::TokioStdin => "  --tokio-stdin         read with tokio::io::stdin() (default: on a thread of its own)\n".to_owned(),
+            Extra::Where => format!(
+                "  --where PLACE         inline, pool, rayon or process: where the server computes \
+                 (default {PLACE_DEFAULT})\n"
+            ),
         });
     }
     text.push_str("  -h, --help            this text\n");
@@ -248,6 +276,8 @@ mod tests {
             ["--worker", "x"],
             ["--multi-thread", "x"],
             ["--tokio-stdin", "x"],
+            ["--where", "rayon"],
+            ["--serve", "x"],
             ["--nonsense", "x"],
             ["stray", "x"],
         ] {
@@ -269,18 +299,34 @@ mod tests {
     }
 
     #[test]
+    fn the_place_is_one_of_four_and_rayon_by_default() {
+        let place = |arguments: &[&str]| {
+            parse(&[Extra::Where], arguments).map(|options| options.map(|o| o.place))
+        };
+        assert_eq!(place(&[]), Ok(Some("rayon")));
+        for name in PLACES {
+            assert_eq!(place(&["--where", name]), Ok(Some(name)));
+        }
+        assert_eq!(
+            place(&["--where", "here"]),
+            Err("--where: expected inline, pool, rayon or process, got \"here\"".to_owned())
+        );
+    }
+
+    #[test]
     fn a_flag_is_off_until_it_is_given() {
-        const FLAGS: [Extra; 4] =
-            [Extra::Offload, Extra::Worker, Extra::MultiThread, Extra::TokioStdin];
+        const FLAGS: [Extra; 5] =
+            [Extra::Offload, Extra::Worker, Extra::MultiThread, Extra::TokioStdin, Extra::Serve];
         let given = |arguments: &[&str]| {
             let options = parse(&FLAGS, arguments).expect("they are flags of this program");
             let o = options.expect("no --help was given");
-            [o.offload, o.worker, o.multi_thread, o.tokio_stdin]
+            [o.offload, o.worker, o.multi_thread, o.tokio_stdin, o.serve]
         };
-        assert_eq!(given(&[]), [false; 4]);
-        assert_eq!(given(&["--multi-thread"]), [false, false, true, false]);
-        assert_eq!(given(&["--tokio-stdin", "--offload"]), [true, false, false, true]);
-        assert_eq!(given(&["--worker"]), [false, true, false, false]);
+        assert_eq!(given(&[]), [false; 5]);
+        assert_eq!(given(&["--multi-thread"]), [false, false, true, false, false]);
+        assert_eq!(given(&["--tokio-stdin", "--offload"]), [true, false, false, true, false]);
+        assert_eq!(given(&["--worker"]), [false, true, false, false, false]);
+        assert_eq!(given(&["--serve"]), [false, false, false, false, true]);
         assert_eq!(
             parse(&[], &["--multi-thread"]),
             Err("invalid option '--multi-thread'".to_owned())
@@ -296,5 +342,7 @@ mod tests {
         let text = help("hello_tokio", &[Extra::MultiThread, Extra::TokioStdin]);
         assert!(text.contains("Usage: hello_tokio ["), "{text}");
         assert!(text.contains("--multi-thread  ") && text.contains("--tokio-stdin  "), "{text}");
+        let text = help("hello_http", &[Extra::Where, Extra::Serve]);
+        assert!(text.contains("--where PLACE  ") && !text.contains("--serve"), "{text}");
     }
 }

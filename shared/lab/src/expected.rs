@@ -139,6 +139,12 @@ const fn hello(
     Program::Example { package: "ch07-asyncio", example, features, args, takes_workers: false }
 }
 
+/// The web server and its client.
+const fn http(args: &'static [&'static str]) -> Program {
+    let (package, example) = ("ch08-web-server", "hello_http");
+    Program::Example { package, example, features: &[], args, takes_workers: false }
+}
+
 const fn row(name: &'static str, program: Program, cells: [Cell; Behaviour::ALL.len()]) -> Row {
     Row { name, program, cells }
 }
@@ -175,6 +181,10 @@ const SMOL_OFFLOAD: Program = hello("hello_smol", &["smol"], &["--offload"]).wit
 const ASYNC_STD: Program = hello("hello_async_std", &["async-std"], &[]).with_workers();
 const ASYNC_STD_OFFLOAD: Program =
     hello("hello_async_std", &["async-std"], &["--offload"]).with_workers();
+const HTTP_INLINE: Program = http(&["--where", "inline"]);
+const HTTP_POOL: Program = http(&["--where", "pool"]).with_workers();
+const HTTP_RAYON: Program = http(&["--where", "rayon"]).with_workers();
+const HTTP_PROCESS: Program = http(&["--where", "process"]).with_workers();
 const NONE: Program = Program::NotBuilt;
 
 /// The table.
@@ -182,10 +192,12 @@ const NONE: Program = Program::NotBuilt;
 /// - B4: where a fib does not run on the thread that prints hello.
 /// - B12: where a hello wakes one thread. Where another thread writes it, it wakes that one as well,
 ///   and often the loop once more, which is told that it was written: up to 3/T a second. At the
-///   default period of three seconds ch07 is within the bound, and the matrix takes 0.3 s.
+///   default period of three seconds ch07 is within the bound, and the matrix takes 0.3 s. The
+///   server of ch08 looks fifty times a second whether its loop is stalled.
 /// - B14: where hello is written by a thread of its own, which alone is stuck in the write; the
 ///   reader still sees `exit`. In a loop that writes blocking, standard output is a hidden wait.
-/// - B15, B16: where answers are computed beside whatever reads.
+/// - B15, B16: where answers are computed beside whatever reads. The client of ch08 reads `exit` in
+///   any case, and sends SIGTERM; a server that computes on its loop does not hear that.
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
     //                                                       B1 2  3  3b 4  5  6  7  8  9  10 11 12 13 14 15 16
@@ -215,6 +227,12 @@ pub const TABLE: &[Row] = &[
     // Its executor has as many threads as the machine has cores: B15 depends on the machine.
     row("hello_async_std",                ASYNC_STD,         [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, v, Y]),
     row("hello_async_std --offload",      ASYNC_STD_OFFLOAD, [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, Y, Y]),
+    row("hello_http --where inline",      HTTP_INLINE,       [Y, Y, Y, Y, n, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, n, n]),
+    // B15: the quick question waits for a token. A thread gives that back before its own answer is
+    // on its way, so mostly the quick answer still comes first.
+    row("hello_http --where pool",        HTTP_POOL,         [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, v, Y]),
+    row("hello_http --where rayon",       HTTP_RAYON,        [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, Y, Y]),
+    row("hello_http --where process",     HTTP_PROCESS,      [Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, Y, n, Y, Y, Y, Y]),
     //                                                       B1 2  3  3b 4  5  6  7  8  9  10 11 12 13 14 15 16
 ];
 

@@ -27,9 +27,9 @@ const OTHER_WAKES: f64 = 1.0;
 const LOOKS: u32 = 30;
 
 /// A program that wants a core at more than this part of the looks is busy, also where so many
-/// others are that it hardly gets one. One that prints a hello every 250 ms wants it at none or
-/// few.
-const BUSY: f64 = 0.5;
+/// others are that it hardly gets one: one that never sleeps wants it at all of them. One that wakes
+/// fifty times a second wants it at more than half where it waits for a core as long as it sleeps.
+const BUSY: f64 = 0.9;
 
 /// What a program did while nothing was asked of it.
 struct Idleness {

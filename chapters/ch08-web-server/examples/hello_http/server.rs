@@ -1,0 +1,157 @@
+//! The server: a process of its own, seen from both sides.
+
+use std::future::ready;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use ch08_web_server::heartbeat::Heartbeat;
+use ch08_web_server::{
+    Answer, App, BlockingPool, Cores, Limits, Places, Processes, Refusal, Request, Response,
+    routes, serve,
+};
+use http_body_util::{BodyExt, Either};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+// ANCHOR: server
+/// The server's process. Dropped, it is ended, and not asked.
+pub(crate) struct Server {
+    process: Child,
+    /// Its standard input. Its end is the server's sign that we are gone, also where we were killed.
+    held: Option<ChildStdin>,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts the server, and waits until it says where it listens.
+    pub(crate) fn start(mut command: Command) -> io::Result<Server> {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        // Taken out, since waiting for a process closes what is left in it.
+        let held = process.stdin.take();
+        let stdout = process.stdout.take().expect("it was asked for as a pipe");
+        let address = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let mut server = Server { process, held, address };
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let said = lines.find_map(|line| address_in(&line));
+        server.address = said.ok_or_else(|| io::Error::other("the server did not start"))?;
+        Ok(server)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks it to end, and waits for that: for what is in progress, and for the loop to hear us.
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        terminate(&mut self.process)?;
+        let status = self.process.wait()?;
+        let failed = || Err(io::Error::other(format!("the server has ended: {status}")));
+        if status.success() { Ok(()) } else { failed() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.held = None;
+        let _ = self.process.wait();
+    }
+}
+// ANCHOR_END: server
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.strip_prefix("http://")?.strip_suffix('/')?.parse().ok()
+}
+
+/// It was not waited for, so the number is still its own.
+#[cfg(unix)]
+fn terminate(process: &mut Child) -> io::Result<()> {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    Ok(kill_process(Pid::from_child(process), Signal::TERM)?)
+}
+
+#[cfg(not(unix))]
+fn terminate(process: &mut Child) -> io::Result<()> {
+    process.kill()
+}
+
+// ANCHOR: serve
+/// The server's side: one loop, and `workers` of whatever computes beside it.
+pub(crate) fn serve_until_told(workers: usize) -> io::Result<()> {
+    end_with_the_client()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let end = CancellationToken::new();
+    let places = Places {
+        pool: BlockingPool::new(workers),
+        cores: Cores::new(workers).map_err(io::Error::other)?,
+        processes: Processes::new(std::env::current_exe()?, workers),
+    };
+    // An answer may take as long as it likes, and so may a terminal that was told to pause.
+    let (request_timeout, write_timeout) = (Duration::MAX, Duration::MAX);
+    let limits = Limits { request_timeout, write_timeout, ..Limits::default() };
+    let app = Arc::new(with_hellos(routes(limits, places, None, 1, end.clone()), end.clone()));
+    // The loop looks for events only when there is nothing else to do. So it begins the questions in
+    // the order in which they came: looking sooner, it could see the third while the first two have
+    // not had their turn.
+    let runtime = Builder::new_current_thread().enable_all().event_interval(u32::MAX).build()?;
+    runtime.block_on(async {
+        tokio::spawn(told_to_end(end.clone()));
+        tokio::task::yield_now().await; // it listens for signals now
+        let mut out = io::stdout();
+        writeln!(out, "http://{}/", listener.local_addr()?).and_then(|()| out.flush())?;
+        serve(listener, app, end).await
+    })?;
+    runtime.shutdown_background(); // the pool may still compute what nobody waits for
+    Ok(())
+}
+// ANCHOR_END: serve
+
+// ANCHOR: end_with_the_client
+/// On a thread of its own: a loop that computes would not see that the client is gone.
+fn end_with_the_client() -> io::Result<()> {
+    thread::Builder::new().spawn(|| {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(1)
+    })?;
+    Ok(())
+}
+// ANCHOR_END: end_with_the_client
+
+/// Waits for SIGTERM. Ctrl-C at a terminal goes to both processes. The client ends by it, and then
+/// we do.
+#[cfg(unix)]
+async fn told_to_end(end: CancellationToken) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let _unheard = signal(SignalKind::interrupt())?;
+    signal(SignalKind::terminate())?.recv().await;
+    end.cancel();
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+async fn told_to_end(_: CancellationToken) {}
+
+// ANCHOR: with_hellos
+/// Adds the heartbeat with any period: that of `/events` is a minute at most, and hellos may be a
+/// day apart.
+pub(crate) fn with_hellos(app: App, end: CancellationToken) -> App {
+    app.get("/hellos", move |request: Request| ready(hellos(&request, end.clone())))
+}
+
+fn hellos(request: &Request, end: CancellationToken) -> Answer {
+    let expected = "a number of seconds above 0";
+    let seconds = request.query_or("seconds", 0.0, expected)?;
+    let period = Duration::try_from_secs_f64(seconds).ok().filter(|period| !period.is_zero());
+    let period = period.ok_or_else(|| Refusal::bad_request(format!("seconds: {expected}")))?;
+    let mut response = Response::new(Either::Right(Heartbeat::new(period, end).boxed_unsync()));
+    let events = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(CONTENT_TYPE, events);
+    Ok(response)
+}
+// ANCHOR_END: with_hellos
