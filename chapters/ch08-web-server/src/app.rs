@@ -9,7 +9,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -228,7 +228,7 @@ impl App {
     async fn call(&self, route: &Route, request: Request) -> Answer {
         let answered = async {
             match route {
-                Route::Loop(handler) => unpanicked(handler(request)).await,
+                Route::Loop(handler) => unpanicked(async { handler(request).await }).await,
                 Route::Pool(handler) => {
                     let handler = Arc::clone(handler);
                     self.pool.run(move || handler(request)).await.unwrap_or_else(panicked)
@@ -295,7 +295,8 @@ fn too_many() -> Response {
 // ANCHOR: unpanicked
 /// Polls a handler's future. A panic in it ends the request, and neither the connection nor the
 /// loop.
-async fn unpanicked(mut future: Pin<Box<dyn Future<Output = Answer> + Send>>) -> Answer {
+async fn unpanicked(future: impl Future<Output = Answer>) -> Answer {
+    let mut future = pin!(future);
     poll_fn(|cx| {
         let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
         poll.unwrap_or_else(|panic| std::task::Poll::Ready(panicked(panic)))

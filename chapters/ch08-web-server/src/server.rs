@@ -131,7 +131,8 @@ async fn connection(stream: TcpStream, app: Arc<App>, end: CancellationToken) {
         })
         .await
     };
-    if served.is_ok() {
+    // What is no request was answered too, with 400 or 431, though hyper calls it an error.
+    if served.as_ref().map_or_else(hyper::Error::is_parse, |()| true) {
         linger(connection.into_parts().io.into_inner().into_inner()).await;
     }
 }

@@ -40,7 +40,7 @@ const KILL_AFTER: Duration = Duration::from_secs(1);
 /// When a signal cannot be listened for.
 pub(crate) fn supervise(options: &Options, listener: TcpListener) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let all_ended = runtime.block_on(async {
         let mut signals = Signals::new()?;
         tell(&listener)?;
         let (end, slots) = (CancellationToken::new(), TaskTracker::new());
@@ -52,11 +52,16 @@ pub(crate) fn supervise(options: &Options, listener: TcpListener) -> io::Result<
         signals.next().await;
         end.cancel();
         drop(listener);
-        tokio::select! {
-            () = slots.wait() => Ok(()),
-            () = signals.next() => std::process::exit(1),
-        }
-    })
+        Ok::<_, io::Error>(tokio::select! {
+            () = slots.wait() => true,
+            () = signals.next() => false,
+        })
+    })?;
+    if !all_ended {
+        drop(runtime); // and the workers with it: they are killed
+        std::process::exit(1);
+    }
+    Ok(())
 }
 
 /// The place of one worker.
@@ -140,6 +145,8 @@ pub(crate) fn inherited() -> io::Result<(TcpListener, UnixStream)> {
         |error: io::Error| io::Error::other(format!("{WORKER} is for the program itself: {error}"));
     let listener = TcpListener::from(rustix::stdio::stdin().try_clone_to_owned()?);
     listener.local_addr().map_err(no_worker)?;
+    // Else the kernel would go on to take connections when we have closed ours.
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     let socket = UnixStream::from(rustix::stdio::stdout().try_clone_to_owned()?);
     socket.peer_addr().map_err(no_worker)?;
     Ok((listener, socket))

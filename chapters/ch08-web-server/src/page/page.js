@@ -239,12 +239,13 @@
         const chosen = document.querySelector('#predict input:checked')?.value;
         const words = stopped
             ? [say('outcome-stop', { seconds: tenths(request.gap) }), chosen ? say(`chose-${chosen}`) : '']
-            : [say('outcome-on', { worker: beats.worker, sleeper: request.worker, loops: stats?.loop_threads ?? '?' })];
+            : [say(request.worker === String(beats.worker) ? 'outcome-thread' : 'outcome-worker',
+                { sleeper: request.worker, worker: beats.worker })];
         write(byId('outcome'), words.join(' '));
     }
 
     // What the server counts.
-    const poll = { since: undefined, answered: undefined, failed: false };
+    const poll = { state: 'none', since: undefined, answered: undefined };
     let stats;
 
     async function pollForEver() {
@@ -252,17 +253,16 @@
             poll.since = now();
             try {
                 const response = await fetch('/stats', { cache: 'no-store' });
-                if (!response.ok) {
-                    throw new Error(response.status);
+                poll.state = response.ok ? 'fresh' : 'refused';
+                if (response.ok) {
+                    stats = await response.json();
+                    poll.answered = now();
+                    showStats();
                 }
-                stats = await response.json();
-                poll.answered = now();
-                poll.failed = false;
-                showStats();
             } catch {
-                poll.failed = true;
+                poll.state = 'lost';
             }
-            const rest = poll.failed ? RETRY : poll.since + POLL - now();
+            const rest = poll.state === 'lost' ? RETRY : poll.since + POLL - now();
             poll.since = undefined;
             await pause(rest);
         }
@@ -284,18 +284,11 @@
 
     function showPoll(time) {
         const silent = poll.since === undefined ? 0 : time - poll.since;
-        const late = silent > POLL; // the next one would be due
-        const stale = poll.failed || late;
-        byId('numbers').classList.toggle('stale', stale);
-        byId('poll').dataset.state = late ? 'late' : poll.failed ? 'lost' : 'fresh';
-        if (late) {
-            write(byId('poll'), say('poll-silent', { seconds: tenths(silent) }));
-        } else if (poll.failed) {
-            write(byId('poll'), say('poll-lost'));
-        } else if (stats) {
-            const values = { worker: stats.worker, seconds: tenths(time - poll.answered) };
-            write(byId('poll'), say('poll-fresh', values));
-        }
+        const state = silent > POLL ? 'late' : poll.state; // the next poll would be due
+        byId('poll').dataset.state = state;
+        byId('numbers').classList.toggle('stale', state !== 'fresh');
+        const seconds = tenths(state === 'late' ? silent : time - (poll.answered ?? time));
+        write(byId('poll'), say(`poll-${state}`, { seconds, worker: stats?.worker }));
     }
 
     function showFigures() {
@@ -422,21 +415,32 @@
     }
 
     function drawRequests(seen, time) {
+        const shown = requests.filter(({ sent, ended }) => sent <= time && (ended ?? time) > time - WINDOW[span]);
+        for (let lane = 0; lane < AT_ONCE; lane += 1) {
+            const bars = shown.filter((request) => request.lane === lane).reverse().map(({ name, sent, ended }) =>
+                ({ name, left: seen(sent), right: seen(Math.min(ended ?? time, time)) }));
+            drawLane(bars, LANE.top + lane * LANE.pitch);
+        }
+    }
+
+    /** Bars, the oldest first; each with its name where there is room for it. */
+    function drawLane(bars, top) {
         pen.textBaseline = 'middle';
-        for (const { name, sent, ended, lane } of requests.toReversed()) {
-            if (sent === undefined || sent > time || (ended ?? time) < time - WINDOW[span]) {
-                continue;
-            }
-            const [left, right] = [seen(sent), seen(Math.min(ended ?? time, time))];
-            const top = LANE.top + lane * LANE.pitch;
+        let free = 0; // up to here the lane is full
+        bars.forEach(({ name, left, right }, index) => {
             pen.fillStyle = colour.bar;
             pen.fillRect(left, top, Math.max(1, right - left), LANE.height);
             pen.strokeStyle = colour['bar-edge'];
             pen.strokeRect(left + 0.5, top + 0.5, Math.max(0, right - left - 1), LANE.height - 1);
-            pen.fillStyle = colour.fg;
             const width = pen.measureText(name).width;
-            pen.fillText(name, Math.min(left + 4, size.width - width - 1), top + LANE.height / 2 + 1);
-        }
+            const end = bars[index + 1]?.left ?? size.width;
+            const at = [left + 4, left - width - 4].find((x) => x > free && x + width < end);
+            if (at !== undefined) {
+                pen.fillStyle = colour.fg;
+                pen.fillText(name, at, top + LANE.height / 2 + 1);
+            }
+            free = Math.max(right, at === undefined ? 0 : at + width);
+        });
     }
 
     const stillness = matchMedia('(prefers-reduced-motion: reduce)');
