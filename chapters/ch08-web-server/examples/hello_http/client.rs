@@ -1,5 +1,5 @@
-//! The client: a thread that prints the server's heartbeat, a thread that reads lines and asks, and
-//! a loop that waits for all answers.
+//! The client: a thread that prints the server's heartbeat, a thread that reads lines, and a loop
+//! that asks and waits for all answers.
 //!
 //! A loop, because the first answer to come is the first to be printed. Of several threads, each of
 //! which waits for an answer, any may be the first to print. It speaks HTTP/1.0, in which a response
@@ -7,7 +7,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -15,14 +15,18 @@ use std::time::{Duration, SystemTime};
 
 use fib_timing::{BadLine, Command, EXIT_GRACE, Line, Lines, answer, hello};
 use serde::Deserialize;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-/// How many questions may be open at once. Each is a connection. While the server's loop computes,
+/// How many questions may be open at once: behind these, no line is read.
+pub(crate) const PENDING_MAX: usize = 1024;
+
+/// How many of them may be asked at once. Each is a connection. While the server's loop computes,
 /// nobody accepts, and the kernel keeps no more than 128 of them.
-pub(crate) const PENDING_MAX: usize = 100;
+pub(crate) const CONNECTIONS_MAX: usize = 100;
 
 /// The longest response that is read, in bytes.
 const RESPONSE_MAX: u64 = 64 * 1024;
@@ -43,7 +47,7 @@ pub(crate) struct Target {
 // ANCHOR: run
 /// Says hello at each beat of the server, and has it answer the lines of `input`.
 ///
-/// When this returns, no connection is open any more. What is blocked ends with the process.
+/// What is still blocked when this returns ends with the process, or with the server.
 pub(crate) fn run(
     input: impl Read + Send + 'static,
     output: impl Write + Send + 'static,
@@ -52,23 +56,20 @@ pub(crate) fn run(
 ) -> io::Result<()> {
     let output = Arc::new(Mutex::new(output));
     let mut beats = Beats::of(target.address, period)?;
-    let connection = beats.stream.try_clone()?;
     // The first hello is said before there is a thread that could answer.
     beats.next()?;
     say(&output, hello(SystemTime::now()))?;
     let runtime = Builder::new_current_thread().enable_io().build()?;
-    let ((asked, to_answer), (ended, first)) = (unbounded_channel(), mpsc::channel());
-    let open = Arc::new(Open::new());
+    let ((asked, to_ask), (ended, first)) = (unbounded_channel(), mpsc::channel());
+    let open = Arc::new(Open::default());
+    let in_turn = target.in_turn;
     let questions =
-        Questions { target, output: Arc::clone(&output), open: Arc::clone(&open), asked };
-    let answers = Answers { output: Arc::clone(&output), open: Arc::clone(&open), target };
+        Questions { in_turn, output: Arc::clone(&output), open: Arc::clone(&open), asked };
+    let answers = Answers { output: Arc::clone(&output), open, target };
     start(&ended, move || Some(hellos(beats, &output)))?;
-    start(&ended, move || runtime.block_on(answers.say_all(to_answer)).err().map(Err))?;
+    start(&ended, move || runtime.block_on(answers.say_all(to_ask)).err().map(Err))?;
     start(&ended, move || Some(lines(input, &questions)))?;
     let result = first.recv().expect("whoever ends the program sends, also when it panics");
-    // Else the server would wait a while for us, where we are blocked in a write.
-    let _ = connection.shutdown(Shutdown::Both); // fails where the server is gone
-    open.give_up();
     result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
@@ -110,7 +111,9 @@ struct Beats {
 
 impl Beats {
     fn of(server: SocketAddr, period: Duration) -> io::Result<Beats> {
-        let stream = get(server, &format!("/hellos?seconds={}", period.as_secs_f64()))?;
+        let mut stream = TcpStream::connect(server).map_err(of_server)?;
+        let request = get(&format!("/hellos?seconds={}", period.as_secs_f64()));
+        stream.write_all(request.as_bytes()).map_err(of_server)?;
         Ok(Beats { stream, lines: Lines::new(), chunk: vec![0; CHUNK].into() })
     }
 
@@ -133,8 +136,7 @@ impl Beats {
 // ANCHOR_END: hellos
 
 // ANCHOR: lines
-/// The second promise, its first half: reads each line, and asks. Returns when there is nothing
-/// more to answer.
+/// Reads each line, and has it answered. Returns when there is nothing more to answer.
 fn lines(mut input: impl Read, questions: &Questions<impl Write>) -> io::Result<()> {
     let (mut lines, mut chunk) = (Lines::new(), vec![0; CHUNK]);
     loop {
@@ -147,7 +149,7 @@ fn lines(mut input: impl Read, questions: &Questions<impl Write>) -> io::Result<
             match Command::parse(&line) {
                 Ok(Command::Blank) => {}
                 Ok(Command::Exit) => {
-                    exit(&questions.open);
+                    questions.wait_or_abandon();
                     return Ok(());
                 }
                 Ok(Command::Fib(n)) => questions.ask(n)?,
@@ -161,53 +163,41 @@ fn lines(mut input: impl Read, questions: &Questions<impl Write>) -> io::Result<
     }
 }
 
-/// What is ready soon is still answered, and what is not is named.
-fn exit(open: &Open) {
-    let abandoned = open.wait_for_none(EXIT_GRACE);
-    if !abandoned.is_empty() {
-        open.give_up();
-        command_line::complain_abandoned(&abandoned);
-    }
-}
-// ANCHOR_END: lines
-
-// ANCHOR: questions
-/// A question, and the connection on which its answer comes.
-struct Question {
-    n: u32,
-    stream: TcpStream,
-}
-
-/// What asks.
+/// The questions, as the thread that reads sees them.
 struct Questions<W> {
-    target: Target,
+    in_turn: bool,
     output: Arc<Mutex<W>>,
     open: Arc<Open>,
-    asked: UnboundedSender<Arc<Question>>,
+    asked: UnboundedSender<u32>,
 }
 
 impl<W: Write> Questions<W> {
-    /// Sends a question. They reach the server in the order in which they were typed.
     fn ask(&self, n: u32) -> io::Result<()> {
         self.open.wait_for_fewer_than(PENDING_MAX);
-        let path = format!("/fib/{n}?where={}", self.target.place);
-        let question = Arc::new(Question { n, stream: get(self.target.address, &path)? });
-        self.open.push(Arc::clone(&question))?;
-        self.asked.send(question).map_err(|_| io::Error::other("nobody waits for answers"))
+        self.open.push(n);
+        self.asked.send(n).map_err(|_| io::Error::other("nobody waits for answers"))
     }
 
     /// Says what is wrong with a line, when it is the line's turn.
     fn refuse(&self, error: BadLine) -> io::Result<()> {
-        if self.target.in_turn {
+        if self.in_turn {
             self.open.wait_for_fewer_than(1);
         }
         say(&self.output, error)
     }
+
+    /// `exit`: what is ready soon is still answered, and what is not is named.
+    fn wait_or_abandon(&self) {
+        let abandoned = self.open.wait_for_none(EXIT_GRACE);
+        if !abandoned.is_empty() {
+            command_line::complain_abandoned(&abandoned);
+        }
+    }
 }
-// ANCHOR_END: questions
+// ANCHOR_END: lines
 
 // ANCHOR: answers
-/// The second promise, its other half: what waits for the answers, and says them.
+/// The second promise. The server keeps it, we ask and print.
 struct Answers<W> {
     target: Target,
     output: Arc<Mutex<W>>,
@@ -215,14 +205,19 @@ struct Answers<W> {
 }
 
 impl<W: Write + Send + 'static> Answers<W> {
-    /// Says each answer as it comes, or in the order of the questions.
-    async fn say_all(self, mut asked: UnboundedReceiver<Arc<Question>>) -> io::Result<()> {
-        let (this, mut tasks) = (Arc::new(self), JoinSet::new());
+    /// Asks in the order in which the questions were typed, and says each answer as it comes, or in
+    /// the same order.
+    async fn say_all(self, mut to_ask: UnboundedReceiver<u32>) -> io::Result<()> {
+        let waiting = if self.target.in_turn { 1 } else { CONNECTIONS_MAX };
+        let (turns, this) = (Arc::new(Semaphore::new(waiting)), Arc::new(self));
+        let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
-                Some(question) = asked.recv() => {
-                    let said = Arc::clone(&this).say(question);
-                    if this.target.in_turn { said.await? } else { drop(tasks.spawn(said)) }
+                Some(n) = to_ask.recv() => {
+                    let stream = this.ask(n).await.map_err(of_server)?;
+                    let turn = Arc::clone(&turns).acquire_owned().await;
+                    let turn = turn.expect("nobody closes the semaphore");
+                    tasks.spawn(Arc::clone(&this).say(n, stream, turn));
                 }
                 Some(said) = tasks.join_next() => said??,
                 else => return Ok(()),
@@ -230,12 +225,24 @@ impl<W: Write + Send + 'static> Answers<W> {
         }
     }
 
-    async fn say(self: Arc<Self>, question: Arc<Question>) -> io::Result<()> {
-        let line = question.reply().await;
-        if self.open.has(&question) {
-            say(&self.output, line?)?;
-            self.open.close(&question);
-        }
+    async fn ask(&self, n: u32) -> io::Result<tokio::net::TcpStream> {
+        let mut stream = tokio::net::TcpStream::connect(self.target.address).await?;
+        let request = get(&format!("/fib/{n}?where={}", self.target.place));
+        stream.write_all(request.as_bytes()).await?;
+        Ok(stream)
+    }
+
+    /// The write may block this loop. There is nothing on it but other answers.
+    async fn say(
+        self: Arc<Self>,
+        n: u32,
+        stream: tokio::net::TcpStream,
+        _turn: OwnedSemaphorePermit,
+    ) -> io::Result<()> {
+        let mut response = String::new();
+        stream.take(RESPONSE_MAX).read_to_string(&mut response).await.map_err(of_server)?;
+        say(&self.output, line(n, &response)?)?;
+        self.open.close(n);
         Ok(())
     }
 }
@@ -248,94 +255,58 @@ enum Reply {
     Refusal { error: String },
 }
 
-impl Question {
-    /// Waits for the answer, and gives the line that says it.
-    async fn reply(&self) -> io::Result<String> {
-        let stream = self.stream.try_clone()?;
-        stream.set_nonblocking(true)?;
-        let stream = tokio::net::TcpStream::from_std(stream)?;
-        let mut response = String::new();
-        stream.take(RESPONSE_MAX).read_to_string(&mut response).await.map_err(of_server)?;
-        let (_head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
-        match serde_json::from_str(body) {
-            Ok(Reply::Answer { value, seconds }) => {
-                let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-                Ok(answer(self.n, (value, took)))
-            }
-            Ok(Reply::Refusal { error }) => Ok(format!("error: {error}")),
-            Err(_) => Err(of_server(format_args!("fib({}) was answered with {body:?}", self.n))),
+/// The line that says what stands in a response.
+fn line(n: u32, response: &str) -> io::Result<String> {
+    let (_head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
+    match serde_json::from_str(body) {
+        Ok(Reply::Answer { value, seconds }) => {
+            let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            Ok(answer(n, (value, took)))
         }
+        Ok(Reply::Refusal { error }) => Ok(format!("error: {error}")),
+        Err(_) => Err(of_server(format_args!("fib({n}) was answered with {body:?}"))),
     }
 }
 // ANCHOR_END: answers
 
-/// Sends a request.
-fn get(server: SocketAddr, path: &str) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(server).map_err(of_server)?;
-    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(of_server)?;
-    Ok(stream)
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.0\r\n\r\n")
 }
 
 // ANCHOR: open
-/// The questions that have no answer yet, in the order in which they were asked. None, when they
-/// were given up.
+/// The n of each question that has no answer yet, in the order in which they were asked.
+#[derive(Default)]
 struct Open {
-    questions: Mutex<Option<Vec<Arc<Question>>>>,
-    changed: Condvar,
+    numbers: Mutex<Vec<u32>>,
+    fewer: Condvar,
 }
 
 impl Open {
-    fn new() -> Open {
-        Open { questions: Mutex::new(Some(Vec::new())), changed: Condvar::new() }
+    fn push(&self, n: u32) {
+        self.lock().push(n);
     }
 
-    fn push(&self, question: Arc<Question>) -> io::Result<()> {
-        let mut questions = self.lock();
-        let questions = questions.as_mut().ok_or_else(|| io::Error::other("it has ended"))?;
-        questions.push(question);
-        Ok(())
-    }
-
-    fn close(&self, question: &Arc<Question>) {
-        if let Some(questions) = &mut *self.lock() {
-            questions.retain(|open| !Arc::ptr_eq(open, question));
-        }
-        self.changed.notify_all();
-    }
-
-    /// Closes all connections. The server sees that, and gives the work up where it can.
-    fn give_up(&self) {
-        for question in self.lock().take().into_iter().flatten() {
-            let _ = question.stream.shutdown(Shutdown::Both); // fails where the server is gone
-        }
-        self.changed.notify_all();
+    fn close(&self, n: u32) {
+        let mut numbers = self.lock();
+        let index = numbers.iter().position(|open| *open == n);
+        numbers.remove(index.expect("each question is closed once"));
+        self.fewer.notify_all();
     }
 
     fn wait_for_fewer_than(&self, limit: usize) {
-        drop(self.changed.wait_while(self.lock(), |questions| count(questions) >= limit));
+        drop(self.fewer.wait_while(self.lock(), |numbers| numbers.len() >= limit));
     }
 
-    /// Waits until all have their answers, up to a limit. Returns the numbers of those that have
-    /// none.
+    /// Waits until all have their answers, up to a limit. Returns those that have none.
     fn wait_for_none(&self, limit: Duration) -> Vec<u32> {
-        let are_some = |questions: &mut _| count(questions) > 0;
-        let waited = self.changed.wait_timeout_while(self.lock(), limit, are_some);
-        let (questions, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        questions.iter().flatten().map(|question| question.n).collect()
+        let some = |numbers: &mut Vec<u32>| !numbers.is_empty();
+        let waited = self.fewer.wait_timeout_while(self.lock(), limit, some);
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    fn has(&self, question: &Arc<Question>) -> bool {
-        self.lock().iter().flatten().any(|open| Arc::ptr_eq(open, question))
+    fn lock(&self) -> MutexGuard<'_, Vec<u32>> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Arc<Question>>>> {
-        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn count(questions: &Option<Vec<Arc<Question>>>) -> usize {
-    questions.as_ref().map_or(0, Vec::len)
 }
 // ANCHOR_END: open
 
@@ -359,8 +330,8 @@ fn read(from: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// A connection that breaks is a failure of ours. With its own kind it could be mistaken for the
-/// end of our output, which is none.
+/// A connection that breaks is a failure. With its own kind it could be mistaken for the end of our
+/// output, which is none.
 fn of_server(error: impl Display) -> io::Error {
     io::Error::other(format!("the server: {error}"))
 }

@@ -91,9 +91,14 @@ pub(crate) fn serve_until_told(workers: usize) -> io::Result<()> {
         cores: Cores::new(workers).map_err(io::Error::other)?,
         processes: Processes::new(std::env::current_exe()?, workers),
     };
-    // An answer may take as long as it likes, and so may a terminal that was told to pause.
-    let (request_timeout, write_timeout) = (Duration::MAX, Duration::MAX);
-    let limits = Limits { request_timeout, write_timeout, ..Limits::default() };
+    let limits = Limits {
+        // An answer may take as long as it likes, and so may a terminal that was told to pause.
+        request_timeout: Duration::MAX,
+        write_timeout: Duration::MAX,
+        // The client ends us when it wants no answer any more.
+        grace: Duration::ZERO,
+        ..Limits::default()
+    };
     let app = Arc::new(with_hellos(routes(limits, places, None, 1, end.clone()), end.clone()));
     // The loop looks for events only when there is nothing else to do. So it begins the questions in
     // the order in which they came: looking sooner, it could see the third while the first two have

@@ -18,7 +18,8 @@ fn background(gate: Gate, workers: usize) -> Background {
     let server = Background::start(move |end| {
         let cores = Cores::new(workers).expect("threads can be started");
         let pool = BlockingPool::new(workers);
-        let app = App::new(Limits::default(), pool, std::sync::Arc::default());
+        let limits = Limits { grace: Duration::ZERO, ..Limits::default() };
+        let app = App::new(limits, pool, std::sync::Arc::default());
         with_hellos(app, end)
             .get("/fib/{n}", move |request| gated_fib(request, gate.clone(), cores.clone()))
     });

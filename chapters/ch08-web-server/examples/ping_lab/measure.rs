@@ -147,14 +147,12 @@ pub(crate) fn measure(plan: &Plan) -> io::Result<Seen> {
     let clients = runtime.block_on(connect(plan))?;
     let end = AtomicBool::new(false);
     let (started, is_started) = mpsc::channel();
+    let before = Look::at(plan.process);
     thread::scope(|scope| {
-        let heart = scope.spawn({
-            let started = started.clone();
-            || beat(plan, started, &end)
-        });
-        let watch = scope.spawn(|| watch(plan.process, started, &end));
-        // Both are at it; or the heart has failed, and tells why when it is joined.
-        let _ = (is_started.recv(), is_started.recv());
+        let heart = scope.spawn(|| beat(plan, started, &end));
+        let watch = scope.spawn(|| watch(plan.process, before, &end));
+        // It has beaten once. Or it has failed, and tells why when it is joined.
+        let _ = is_started.recv();
         let asked = runtime.block_on(ask_all(plan, clients));
         end.store(true, Ordering::Release);
         let beats = heart.join().expect("the heart does not panic")?;
@@ -203,47 +201,52 @@ fn beat(plan: &Plan, started: Sender<()>, end: &AtomicBool) -> io::Result<Vec<In
 }
 // ANCHOR_END: measure
 
-/// Looks until the end, and once more then.
-fn watch(process: Option<u32>, started: Sender<()>, end: &AtomicBool) -> Watched {
-    let look = || process.and_then(status);
-    let without_a_core = || process.and_then(without_a_core).unwrap_or_default();
-    let (first, before) = (look(), without_a_core());
-    let mut watched = Watched {
-        threads: first.map(|(threads, _)| (threads, threads)),
-        memory: first.map(|(_, memory)| memory),
-        ..Watched::default()
-    };
-    let _ = started.send(());
-    loop {
-        let (is_last, due) = (end.load(Ordering::Acquire), Instant::now() + LOOK);
-        thread::sleep(LOOK);
-        watched.late = watched.late.max(due.elapsed());
-        if let (Some((threads, memory)), Some((_, peak))) = (look(), &mut watched.threads) {
-            *peak = threads.max(*peak);
-            watched.memory = watched.memory.max(Some(memory));
-        }
-        if is_last {
-            watched.without_a_core = without_a_core().saturating_sub(before);
-            return watched;
+/// What the system tells of a process now. Only Linux tells.
+#[derive(Clone, Copy)]
+struct Look {
+    threads: Option<usize>,
+    /// In KiB.
+    memory: Option<u64>,
+    without_a_core: Duration,
+}
+
+impl Look {
+    fn at(process: Option<u32>) -> Look {
+        let read = |file| fs::read_to_string(format!("/proc/{}/{file}", process?)).ok();
+        let status = read("status").unwrap_or_default();
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        // The second figure of a process is that of its first thread, and that runs the loop.
+        let schedule = read("schedstat").unwrap_or_default();
+        let nanos = schedule.split(' ').nth(1).and_then(|nanos| nanos.parse().ok());
+        Look {
+            threads: value("Threads:").and_then(|threads| threads.try_into().ok()),
+            memory: value("VmRSS:"),
+            without_a_core: Duration::from_nanos(nanos.unwrap_or_default()),
         }
     }
 }
 
-/// The number of threads of a process, and its resident memory in KiB. Only Linux tells.
-fn status(process: u32) -> Option<(usize, u64)> {
-    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    Some((usize::try_from(value("Threads:")?).ok()?, value("VmRSS:")?))
-}
-
-/// The second figure of a thread's `schedstat`, of the first thread of a process. That runs the loop
-/// of each server here.
-fn without_a_core(process: u32) -> Option<Duration> {
-    let text = fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
-    text.split(' ').nth(1)?.parse().ok().map(Duration::from_nanos)
+/// Looks until the end, and once more then.
+fn watch(process: Option<u32>, before: Look, end: &AtomicBool) -> Watched {
+    let mut watched = Watched::default();
+    let mut peak = before;
+    loop {
+        let (is_last, due) = (end.load(Ordering::Acquire), Instant::now() + LOOK);
+        thread::sleep(LOOK);
+        watched.late = watched.late.max(due.elapsed());
+        let now = Look::at(process);
+        peak.threads = peak.threads.max(now.threads);
+        peak.memory = peak.memory.max(now.memory);
+        if is_last {
+            watched.threads = before.threads.zip(peak.threads);
+            watched.memory = peak.memory;
+            watched.without_a_core = now.without_a_core.saturating_sub(before.without_a_core);
+            return watched;
+        }
+    }
 }
 
 fn seen(plan: &Plan, asked: Vec<Asked>, beats: &[Instant], watched: Watched) -> Seen {

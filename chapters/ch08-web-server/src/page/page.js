@@ -434,7 +434,7 @@
             pen.strokeRect(left + 0.5, top + 0.5, Math.max(0, right - left - 1), LANE.height - 1);
             const width = pen.measureText(name).width;
             const end = bars[index + 1]?.left ?? size.width;
-            const at = [left + 4, left - width - 4].find((x) => x > free && x + width < end);
+            const at = [Math.min(left + 4, size.width - width - 1), left - width - 4].find((x) => x > free && x + width < end);
             if (at !== undefined) {
                 pen.fillStyle = colour.fg;
                 pen.fillText(name, at, top + LANE.height / 2 + 1);

@@ -458,10 +458,22 @@ async function takePictures(context, base, folder) {
     }
 }
 
+/** The longest gap while nothing is asked. A browser that starts is busy itself, so there is more than one attempt. */
+async function beforeAnything(page, base) {
+    for (let attempt = 1; ; attempt += 1) {
+        await pass(base, QUIET_BEATS);
+        const longest = await figure(page, '#longest-gap');
+        if (longest <= LATE || attempt === ATTEMPTS) {
+            return longest;
+        }
+        await page.reload();
+        await beating(page);
+    }
+}
+
 async function checkPage(context, base) {
     const page = await open(context, base);
-    await pass(base, QUIET_BEATS);
-    const before = await figure(page, '#longest-gap');
+    const before = await beforeAnything(page, base);
     const busy = before > LATE ? `a gap of ${before.toFixed(2)} s before anything was pressed` : undefined;
     const drawn = await ticks(page);
     check('strip', drawn >= QUIET_BEATS / 2, `it shows ${drawn} beats after ${QUIET_BEATS}`);
