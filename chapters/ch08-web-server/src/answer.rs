@@ -7,7 +7,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{Either, Full};
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::Serialize;
 
 /// A body that is there as a whole, or one that comes in pieces: a file, or a heartbeat.
@@ -47,17 +47,23 @@ pub(crate) fn json_text(text: &'static str) -> Response {
 pub struct Refusal {
     status: StatusCode,
     reason: Cow<'static, str>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     /// A refusal with a status and a reason for the client.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { status, reason: reason.into() }
+        Refusal { status, reason: reason.into(), header: None }
     }
 
     /// The client sent something that we do not take: 400.
     pub fn bad_request(reason: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, reason)
+    }
+
+    /// The same with a header that says what to do.
+    pub fn with(self, name: HeaderName, value: HeaderValue) -> Refusal {
+        Refusal { header: Some((name, value)), ..self }
     }
 
     /// The refusal as a response.
@@ -69,6 +75,7 @@ impl Refusal {
 
         let mut response = json(&Error { error: &self.reason });
         *response.status_mut() = self.status;
+        response.headers_mut().extend(self.header);
         response
     }
 }

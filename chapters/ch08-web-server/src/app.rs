@@ -7,10 +7,11 @@
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 use tower_http::services::ServeDir;
 use tower_service::Service;
 
+use crate::request::{Params, owned};
 use crate::{Answer, BlockingPool, Limits, Refusal, Request, Response, Stats};
 
 // ANCHOR: headers
@@ -32,7 +34,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 // ANCHOR_END: headers
 
 // ANCHOR: route
-type OnLoop = dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
+type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+type OnLoop = dyn Fn(Request) -> Answering<'static> + Send + Sync;
 type OnThread = dyn Fn(Request) -> Answer + Send + Sync;
 
 /// A handler, and where it runs.
@@ -93,7 +96,7 @@ impl Methods {
         };
         found.ok_or_else(|| {
             let reason = format!("this path does not take {method}");
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason)
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason).with(ALLOW, self.allowed())
         })
     }
 
@@ -179,13 +182,17 @@ impl App {
 
     // ANCHOR: answer
     /// Answers a request, whatever happens: a handler that fails, panics or takes too long is an
-    /// answer as well.
+    /// answer as well. A handler that takes too long is dropped at its await; a thread that is in
+    /// it goes on.
     pub async fn answer(&self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
         let in_progress = self.stats.begin();
         let answer = if in_progress.number() > self.limits.concurrency {
-            Ok(too_many())
+            Err(too_many())
         } else {
-            self.dispatch(request).await
+            let answering = unpanicked(|| self.dispatch(request));
+            timeout(self.limits.request_timeout, answering)
+                .await
+                .unwrap_or_else(|_| Err(too_late()))
         };
         let mut response = answer.unwrap_or_else(Refusal::into_response);
         response.headers_mut().insert(WORKER, self.worker.clone());
@@ -195,59 +202,54 @@ impl App {
     // ANCHOR_END: answer
 
     // ANCHOR: dispatch
-    async fn dispatch(&self, request: hyper::Request<Incoming>) -> Answer {
+    /// Finds out who answers. Each way of doing so is a future in a box of its own, and most
+    /// requests need only a small one.
+    fn dispatch(&self, request: hyper::Request<Incoming>) -> Answering<'_> {
         let (parts, body) = request.into_parts();
-        let path = parts.uri.path();
-        if let (Some(files), Some(rest)) = (&self.files, path.strip_prefix(STATIC))
-            && rest.starts_with('/')
-        {
-            let rest = rest.parse().map_err(|_| no_file())?;
-            return self.file(files.clone(), rest, parts).await;
+        if let (Some(files), Some(path)) = (&self.files, path_of_file(&parts.uri)) {
+            return Box::pin(file(files.clone(), path, parts));
         }
+        let (route, params) = match self.find(&parts) {
+            Ok(found) => found,
+            Err(refusal) => return Box::pin(ready(Err(refusal))),
+        };
+        if body.is_end_stream() {
+            return self.call(route, Request::new(parts, params, Bytes::new()));
+        }
+        Box::pin(async move {
+            let body = self.whole_body(body).await?;
+            self.call(route, Request::new(parts, params, body)).await
+        })
+    }
+
+    fn find(&self, parts: &Parts) -> Result<(&Route, Params), Refusal> {
+        let path = parts.uri.path();
         let Ok(found) = self.router.at(path) else {
             let reason = format!("nothing is at {path}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, reason));
         };
-        let route = match found.value.of(&parts.method) {
-            Ok(route) => route,
-            Err(refusal) => {
-                let mut response = refusal.into_response();
-                response.headers_mut().insert(ALLOW, found.value.allowed());
-                return Ok(response);
-            }
-        };
-        let params = crate::request::owned(&found.params);
-        let body = self.whole_body(body).await?;
-        self.call(route, Request::new(parts, params, body)).await
+        let route = found.value.of(&parts.method)?;
+        Ok((route, owned(&found.params)))
     }
     // ANCHOR_END: dispatch
 
     // ANCHOR: call
-    /// Calls a handler where it belongs. When it takes too long its future is dropped. A thread
-    /// that is in it goes on, and keeps its token.
-    async fn call(&self, route: &Route, request: Request) -> Answer {
-        let answered = async {
-            match route {
-                Route::Loop(handler) => unpanicked(async { handler(request).await }).await,
-                Route::Pool(handler) => {
-                    let handler = Arc::clone(handler);
-                    self.pool.run(move || handler(request)).await.unwrap_or_else(panicked)
-                }
+    /// Calls a handler where it belongs.
+    fn call<'a>(&'a self, route: &Route, request: Request) -> Answering<'a> {
+        match route {
+            Route::Loop(handler) => handler(request),
+            Route::Pool(handler) => {
+                let handler = Arc::clone(handler);
+                let answered = self.pool.run(move || handler(request));
+                Box::pin(async { answered.await.unwrap_or_else(panicked) })
             }
-        };
-        timeout(self.limits.request_timeout, answered).await.unwrap_or_else(|_| {
-            let reason = "the request took too long";
-            Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason))
-        })
+        }
     }
     // ANCHOR_END: call
 
     // ANCHOR: whole_body
     /// Reads the body, within its limits of bytes and of time.
     async fn whole_body(&self, body: Incoming) -> Result<Bytes, Refusal> {
-        if body.is_end_stream() {
-            return Ok(Bytes::new());
-        }
         let too_large = || {
             let reason = format!("a body may have {} bytes", self.limits.body_max);
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
@@ -268,38 +270,46 @@ impl App {
         }
     }
     // ANCHOR_END: whole_body
-
-    // ANCHOR: file
-    async fn file(&self, mut files: ServeDir, path: Uri, mut parts: Parts) -> Answer {
-        parts.uri = path;
-        let request = hyper::Request::from_parts(parts, http_body_util::Empty::<Bytes>::new());
-        let Ok(response) = files.call(request).await;
-        Ok(response.map(|body| http_body_util::Either::Right(BodyExt::boxed_unsync(body))))
-    }
-    // ANCHOR_END: file
 }
+
+// ANCHOR: file
+/// What the path of a file is below the folder, if it is one.
+fn path_of_file(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_prefix(STATIC).filter(|path| path.starts_with('/'))?;
+    path.parse().ok()
+}
+
+async fn file(mut files: ServeDir, path: Uri, mut parts: Parts) -> Answer {
+    parts.uri = path;
+    let request = hyper::Request::from_parts(parts, http_body_util::Empty::<Bytes>::new());
+    let Ok(response) = files.call(request).await;
+    Ok(response.map(|body| http_body_util::Either::Right(BodyExt::boxed_unsync(body))))
+}
+// ANCHOR_END: file
 
 // ANCHOR: too_many
-fn no_file() -> Refusal {
-    Refusal::bad_request("this path cannot be one of a file")
+fn too_late() -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the request took too long")
 }
 
-fn too_many() -> Response {
+fn too_many() -> Refusal {
     let reason = "too many requests are in progress";
-    let mut response = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
-    response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-    response
+    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason);
+    refusal.with(RETRY_AFTER, RETRY_AFTER_SECONDS)
 }
 // ANCHOR_END: too_many
 
 // ANCHOR: unpanicked
-/// Polls a handler's future. A panic in it ends the request, and neither the connection nor the
-/// loop.
-async fn unpanicked(future: impl Future<Output = Answer>) -> Answer {
-    let mut future = pin!(future);
+/// Makes a future and polls it. A panic in either ends the request, and neither the connection nor
+/// the loop.
+async fn unpanicked<'a>(make: impl FnOnce() -> Answering<'a>) -> Answer {
+    let mut answering = match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(answering) => answering,
+        Err(panic) => return panicked(panic),
+    };
     poll_fn(|cx| {
-        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        poll.unwrap_or_else(|panic| std::task::Poll::Ready(panicked(panic)))
+        let poll = catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx)));
+        poll.unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
     })
     .await
 }
