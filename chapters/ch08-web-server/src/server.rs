@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::App;
 use crate::limits::{ACCEPT_PAUSE, HEAD_MAX, LINGER_BYTES, LINGER_TIME};
 use crate::patient::Patient;
+use crate::stats::Connected;
 
 // ANCHOR: ended
 /// How a server ended.
@@ -100,40 +101,44 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 // ANCHOR: connection
 /// One connection, from its first request to its end. How it ends is the client's affair.
-async fn connection(stream: TcpStream, app: Arc<App>, end: CancellationToken) {
-    let _connected = app.stats().connected();
+///
+/// This is no `async fn`, since that would keep its arguments beside what they become. And what is
+/// rare is in boxes of its own. An idle connection then holds little more than hyper's part.
+fn connection(
+    stream: TcpStream,
+    app: Arc<App>,
+    end: CancellationToken,
+) -> impl Future<Output = ()> + Send {
+    let connected = Connected::new(app.stats());
     let _ = stream.set_nodelay(true); // else the last piece of a response may wait for an ACK
-    let limits = app.limits();
-    let io = Patient::new(TokioIo::new(stream), limits.write_timeout);
-    let answering = Arc::clone(&app);
+    let limits = app.limits().clone();
+    let stream = Patient::new(TokioIo::new(stream), limits.write_timeout);
     let service = service_fn(move |request| {
-        let app = Arc::clone(&answering);
-        // Boxed: an idle connection has no room for a request.
-        let answer: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(async move { app.answer(request).await });
-        answer
+        let app = Arc::clone(&app);
+        Box::pin(async move { app.answer(request).await })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .half_close(limits.half_close)
         .max_header_size(HEAD_MAX)
-        .serve_connection(io, service);
-    let served = {
-        let mut ending = pin!(end.cancelled());
-        let mut was_told = false;
-        poll_fn(|cx| {
-            if !was_told && ending.as_mut().poll(cx).is_ready() {
-                was_told = true;
+        .serve_connection(stream, service);
+    async move {
+        let _connected = connected;
+        let mut told = Some(pin!(end.cancelled()));
+        let served = poll_fn(|cx| {
+            if told.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
+                told = None;
                 Pin::new(&mut connection).graceful_shutdown();
             }
             connection.poll_without_shutdown(cx)
         })
-        .await
-    };
-    // What is no request was answered too, with 400 or 431, though hyper calls it an error.
-    if served.as_ref().map_or_else(hyper::Error::is_parse, |()| true) {
-        linger(connection.into_parts().io.into_inner().into_inner()).await;
+        .await;
+        // What is no request was answered too, with 400 or 431, though hyper calls it an error.
+        if served.as_ref().map_or_else(hyper::Error::is_parse, |()| true) {
+            let lingering = linger(connection.into_parts().io.into_inner().into_inner());
+            Box::pin(lingering).await;
+        }
     }
 }
 // ANCHOR_END: connection
@@ -145,7 +150,7 @@ async fn linger(mut stream: TcpStream) {
     if stream.shutdown().await.is_err() {
         return; // the client is gone
     }
-    let mut chunk = vec![0; 4096]; // not in the task, which would have the room for it all its life
+    let mut chunk = [0; 4096];
     let mut left = LINGER_BYTES;
     let drained = async {
         while let Ok(length @ 1..) = stream.read(&mut chunk).await {

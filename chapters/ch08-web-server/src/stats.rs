@@ -1,5 +1,6 @@
 //! What the server counts, and a watch that sees its loop stall.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -80,11 +81,6 @@ impl Stats {
         Duration::from_micros(self.longest_stall_us.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn connected(&self) -> Connected<'_> {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Connected(self)
-    }
-
     pub(crate) fn begin(&self) -> InProgress<'_> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let number = self.in_progress.fetch_add(1, Ordering::Relaxed) + 1;
@@ -114,9 +110,16 @@ impl Stats {
 }
 
 /// A connection that is open until this is dropped.
-pub(crate) struct Connected<'a>(&'a Stats);
+pub(crate) struct Connected(Arc<Stats>);
 
-impl Drop for Connected<'_> {
+impl Connected {
+    pub(crate) fn new(stats: &Arc<Stats>) -> Connected {
+        stats.connections.fetch_add(1, Ordering::Relaxed);
+        Connected(Arc::clone(stats))
+    }
+}
+
+impl Drop for Connected {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
