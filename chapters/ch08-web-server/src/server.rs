@@ -138,6 +138,8 @@ fn connection(
         if served.as_ref().map_or_else(hyper::Error::is_parse, |()| true) {
             let lingering = linger(connection.into_parts().io.into_inner().into_inner());
             Box::pin(lingering).await;
+        } else {
+            drop(connection); // and with it a request, before the connection counts as closed
         }
     }
 }
