@@ -484,8 +484,8 @@ mod tests {
         let Some(seen) = seen(Kind::Threads) else { return };
         assert_eq!((seen[0].open, seen[0].new), (OPEN * WORKERS, NEW));
         let all = &seen[WORKERS];
-        if all.stalled < WORKERS {
-            return println!("not judged: only {} handlers were called", all.stalled);
+        if all.stalled < WORKERS && (all.open, all.new) != (0, 0) {
+            return println!("not judged: a thread had no core to block on in time: {all:?}");
         }
         assert_eq!((all.open, all.new), (0, 0));
     }

@@ -15,7 +15,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::process::{self, ExitCode};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,9 @@ use tokio::sync::Notify;
 
 /// Nothing here takes so long, unless it does not come at all.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many others are answered before we say that nobody has noticed.
+const OTHERS: usize = 200;
 
 /// A process computes this for longer than anybody waits.
 const ENDLESS: u32 = 90;
@@ -205,14 +208,19 @@ impl Server {
     }
 
     // ANCHOR: leave
-    /// Closes a connection, and says whether its request has ended with that. The loop hears of the
-    /// end before it hears of the pings.
+    /// Closes a connection, and says whether its request ends with that. The loop answers many
+    /// others meanwhile: it has time enough to hear of it.
     fn leave(&self, client: TcpStream) -> io::Result<bool> {
         let before = self.stats.in_progress();
-        drop(client);
-        self.ask("/ping")?;
-        self.ask("/ping")?;
-        Ok(self.stats.in_progress() < before)
+        // Dropping it is not enough: a process that is being started has a copy for a moment.
+        client.shutdown(Shutdown::Both)?;
+        for _ in 0..OTHERS {
+            self.ask("/ping")?;
+            if self.stats.in_progress() < before {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
     // ANCHOR_END: leave
 }

@@ -7,8 +7,8 @@
 //!
 //! `cargo run -p ch08-web-server --example idle_connections`
 //!
-//! "80 MB for 10,000 connections" is often said of tasks. The size is about right. But it is not the
-//! tasks that take it.
+//! "80 MB for 10,000 connections" is often said of tasks. The size is about right. But it is not
+//! the tasks that take it.
 
 #![forbid(unsafe_code)]
 
@@ -256,8 +256,8 @@ fn print(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{CONNECTIONS} connections that nobody uses, to a server in a process of its own.\n\
-         Expected: no thread more. About 10 KiB each in the server: hyper sets two buffers of 8 KiB \
-         aside,\nand what is touched of them takes memory. And some KiB in the kernel."
+         Expected: no thread more. About 10 KiB each in the server: hyper sets two buffers of \
+         8 KiB aside,\nand what is touched of them takes memory. And some KiB in the kernel."
     )?;
     let idle = measure(CONNECTIONS)?;
     if idle.connections < CONNECTIONS {

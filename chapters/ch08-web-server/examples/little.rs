@@ -421,6 +421,9 @@ mod tests {
     static ROWS: LazyLock<Mutex<io::Result<Vec<Row>>>> =
         LazyLock::new(|| Mutex::new([1000, 100, 50].into_iter().map(measure).collect()));
 
+    /// How often something is measured again that a busy machine may have spoiled.
+    const TRIES: usize = 8;
+
     /// Looks at the rows, if there are some.
     fn with_rows(look: impl FnOnce(&mut [Row])) {
         match &mut *ROWS.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -431,8 +434,6 @@ mod tests {
 
     #[test]
     fn with_the_same_connections_threads_and_tasks_take_the_same_time() {
-        const TRIES: usize = 8;
-
         with_rows(|rows| {
             for row in rows {
                 for _ in 0..TRIES {
@@ -473,12 +474,31 @@ mod tests {
         });
     }
 
+    /// The connections cannot be held for longer than the run takes. They are not held between two
+    /// queries: on a busy machine the thread may be off its CPU just then, so there are several
+    /// tries.
     #[test]
     fn little_s_law_predicts_the_time() {
+        let wrong_by = |connections, tasks: &Run| {
+            let ratio = tasks.wall.div_duration_f64(predicted(connections, tasks));
+            assert!(ratio > 0.999, "{connections} connections: {ratio}");
+            ratio - 1.0
+        };
         with_rows(|rows| {
             for Row { connections, tasks, .. } in &rows[1..] {
-                let ratio = tasks.wall.div_duration_f64(predicted(*connections, tasks));
-                assert!((0.9..1.1).contains(&ratio), "{connections}: {ratio}");
+                let mut wrong = wrong_by(*connections, tasks);
+                for _ in 0..TRIES {
+                    if wrong > 0.1 {
+                        let again = by_tasks(*connections).expect("it went well before");
+                        wrong = wrong_by(*connections, &again);
+                    }
+                }
+                let late = lateness().expect("it went well before");
+                if wrong > 0.1 && late > LATE {
+                    println!("not judged: {connections} connections: late by {late:?}");
+                    continue;
+                }
+                assert!(wrong <= 0.1, "{connections} connections: {wrong}");
             }
         });
     }

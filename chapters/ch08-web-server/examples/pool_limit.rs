@@ -167,7 +167,8 @@ fn ask(address: SocketAddr, path: &str, requests: usize) -> io::Result<Vec<Durat
 struct Run {
     /// When each request was answered.
     answered: Vec<Duration>,
-    /// The most handlers that slept at once, and how many different threads they slept on.
+    /// The most handlers that slept at once, and how many different threads they slept on. These
+    /// can be a few more: a token is given back a moment before its thread is free.
     most: usize,
     threads: usize,
     /// How late the latest beat of the heart was.

@@ -5,7 +5,6 @@ mod common;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -267,7 +266,7 @@ fn it_serves_although_nobody_reads_its_address() {
         let (_reserved, address) = reserve();
         let (reader, writer) = io::pipe().expect("two descriptors are free");
         drop(reader);
-        let program = Program::start_on(address, arguments, Stdio::from(writer));
+        let program = Program::start_on(address, arguments, writer.into());
         wait_until("it to listen", || std::net::TcpStream::connect(address).is_ok());
         assert_eq!(program.get("/ping").status, 200);
         program.signal(Signal::TERM);

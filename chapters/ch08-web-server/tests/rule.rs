@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use ch08_web_server::{Answer, App, Cores, Processes, Request, json};
-use common::{PROGRAM, Program, Server, limits, wait_until};
+use common::{PROGRAM, Server, limits, wait_until};
 use lab::inside::Gate;
 
 fn this_thread() -> String {
@@ -90,7 +90,7 @@ fn a_plain_fn_that_waits_for_a_token_has_no_thread() {
     const TOKENS: u64 = 2;
     const REQUESTS: u64 = 12;
 
-    let program = Program::start(&["--pool", &TOKENS.to_string()]);
+    let program = common::Program::start(&["--pool", &TOKENS.to_string()]);
     let stats = || program.get("/stats").json();
     let threads = || stats()["threads"].as_u64().expect("Linux tells it");
     let before = threads();
@@ -194,8 +194,10 @@ fn a_question_that_panics_on_a_core_is_an_error_and_the_core_goes_on() {
 
 #[cfg(target_os = "linux")]
 mod processes {
-    use super::*;
     use lab::by_id::{children_with, is_gone, kill};
+
+    use super::*;
+    use crate::common::Program;
 
     /// A process of the program that computes, once there is one that is not `known`.
     fn another(program: &Program, known: &[u32]) -> u32 {
@@ -270,8 +272,10 @@ fn a_program_that_answers_nothing_is_asked_three_times_at_most() {
 
 #[cfg(target_os = "linux")]
 mod places {
-    use super::*;
     use std::fs;
+
+    use super::*;
+    use crate::common::Program;
 
     /// Whose processor time grows: clock ticks, of which there are a hundred a second.
     const BUSY_TICKS: u64 = 10;

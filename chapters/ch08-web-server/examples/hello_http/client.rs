@@ -2,8 +2,9 @@
 //! that asks and waits for all answers.
 //!
 //! A loop, because the first answer to come is the first to be printed. Of several threads, each of
-//! which waits for an answer, any may be the first to print. It speaks HTTP/1.0, in which a response
-//! ends where its connection ends.
+//! which waits for an answer, any may be the first to print.
+//!
+//! It speaks HTTP/1.0, in which a response ends where its connection ends.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};

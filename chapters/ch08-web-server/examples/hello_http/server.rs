@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// The server's process. Dropped, it is ended, and not asked.
 pub(crate) struct Server {
     process: Child,
-    /// Its standard input. Its end is the server's sign that we are gone, also where we were killed.
+    /// Its standard input. The end of it tells the server that we are gone, also if we were killed.
     held: Option<ChildStdin>,
     address: SocketAddr,
 }
@@ -48,10 +48,24 @@ impl Server {
 
     /// Asks it to end, and waits for that: for what is in progress, and for the loop to hear us.
     pub(crate) fn end(mut self) -> io::Result<()> {
-        terminate(&mut self.process)?;
+        self.terminate()?;
         let status = self.process.wait()?;
         let failed = || Err(io::Error::other(format!("the server has ended: {status}")));
         if status.success() { Ok(()) } else { failed() }
+    }
+
+    #[cfg(unix)]
+    fn terminate(&mut self) -> io::Result<()> {
+        use rustix::process::{Pid, Signal, kill_process};
+
+        // It was not waited for, so the number is still its own.
+        Ok(kill_process(Pid::from_child(&self.process), Signal::TERM)?)
+    }
+
+    #[cfg(not(unix))]
+    fn terminate(&mut self) -> io::Result<()> {
+        self.held = None;
+        Ok(())
     }
 }
 
@@ -65,19 +79,6 @@ impl Drop for Server {
 
 fn address_in(line: &str) -> Option<SocketAddr> {
     line.strip_prefix("http://")?.strip_suffix('/')?.parse().ok()
-}
-
-/// It was not waited for, so the number is still its own.
-#[cfg(unix)]
-fn terminate(process: &mut Child) -> io::Result<()> {
-    use rustix::process::{Pid, Signal, kill_process};
-
-    Ok(kill_process(Pid::from_child(process), Signal::TERM)?)
-}
-
-#[cfg(not(unix))]
-fn terminate(process: &mut Child) -> io::Result<()> {
-    process.kill()
 }
 
 // ANCHOR: serve
@@ -100,13 +101,12 @@ pub(crate) fn serve_until_told(workers: usize) -> io::Result<()> {
         ..Limits::default()
     };
     let app = Arc::new(with_hellos(routes(limits, places, None, 1, end.clone()), end.clone()));
-    // The loop looks for events only when there is nothing else to do. So it begins the questions in
-    // the order in which they came: looking sooner, it could see the third while the first two have
-    // not had their turn.
+    // The loop looks for events only when there is nothing else to do. So it begins the questions
+    // in the order in which they came: looking sooner, it could see the third while the first two
+    // have not had their turn.
     let runtime = Builder::new_current_thread().enable_all().event_interval(u32::MAX).build()?;
     runtime.block_on(async {
-        tokio::spawn(told_to_end(end.clone()));
-        tokio::task::yield_now().await; // it listens for signals now
+        end_when_told(end.clone())?;
         let mut out = io::stdout();
         writeln!(out, "http://{}/", listener.local_addr()?).and_then(|()| out.flush())?;
         serve(listener, app, end).await
@@ -116,31 +116,41 @@ pub(crate) fn serve_until_told(workers: usize) -> io::Result<()> {
 }
 // ANCHOR_END: serve
 
+/// The exit status of a server whose client is gone. Without a SIGTERM that is the orderly end.
+const CLIENT_GONE: i32 = if cfg!(unix) { 1 } else { 0 };
+
 // ANCHOR: end_with_the_client
 /// On a thread of its own: a loop that computes would not see that the client is gone.
 fn end_with_the_client() -> io::Result<()> {
     thread::Builder::new().spawn(|| {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        std::process::exit(1)
+        std::process::exit(CLIENT_GONE)
     })?;
     Ok(())
 }
 // ANCHOR_END: end_with_the_client
 
-/// Waits for SIGTERM. Ctrl-C at a terminal goes to both processes. The client ends by it, and then
+// ANCHOR: end_when_told
+/// Ends with SIGTERM. Ctrl-C at a terminal goes to both processes: the client ends by it, and then
 /// we do.
 #[cfg(unix)]
-async fn told_to_end(end: CancellationToken) -> io::Result<()> {
+fn end_when_told(end: CancellationToken) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let _unheard = signal(SignalKind::interrupt())?;
-    signal(SignalKind::terminate())?.recv().await;
-    end.cancel();
-    std::future::pending().await
+    drop(signal(SignalKind::interrupt())?); // once listened for, it kills nobody
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        terminate.recv().await;
+        end.cancel();
+    });
+    Ok(())
 }
+// ANCHOR_END: end_when_told
 
 #[cfg(not(unix))]
-async fn told_to_end(_: CancellationToken) {}
+fn end_when_told(_: CancellationToken) -> io::Result<()> {
+    Ok(())
+}
 
 // ANCHOR: with_hellos
 /// Adds the heartbeat with any period: that of `/events` is a minute at most, and hellos may be a

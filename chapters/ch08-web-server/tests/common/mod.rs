@@ -17,7 +17,7 @@ use ch08_web_server::{
     json, routes,
 };
 use lab::inside::PATIENCE;
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_send_buffer_size};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +90,11 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         stream.set_nodelay(true).expect("it is a TCP stream");
         Client { stream, unread: Vec::new() }
+    }
+
+    /// Lets the kernel keep little of what is sent: the server has to read the rest of it.
+    pub(crate) fn keep_little(&self) {
+        set_socket_send_buffer_size(&self.stream, 128 * 1024).expect("it is a TCP stream");
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
