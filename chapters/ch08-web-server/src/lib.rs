@@ -43,6 +43,6 @@ pub use pool::BlockingPool;
 pub use processes::{FIB_WORKER, Processes, serve_fib};
 pub use program::run;
 pub use request::Request;
-pub use routes::{Places, SECONDS_MAX, routes};
+pub use routes::{Places, SECONDS_MAX, events, routes};
 pub use server::{Ended, serve};
 pub use stats::{STALL_MIN, Stats};

@@ -51,11 +51,10 @@ impl BlockingPool {
             let token = Arc::clone(&self.tokens).acquire_owned().await;
             token.expect("nobody closes the semaphore")
         };
-        let answered = spawn_blocking(move || {
-            let _token = token; // given back when the thread is done, whoever still listens
-            function()
-        });
-        answered.await.map_err(|error| error.into_panic())
+        // The token travels with what the thread returns: it is free when that has arrived here, or
+        // when the thread is done and nobody listens any more.
+        let answered = spawn_blocking(move || (function(), token));
+        answered.await.map(|(value, _token)| value).map_err(|error| error.into_panic())
     }
     // ANCHOR_END: run
 

@@ -60,7 +60,7 @@ impl Processes {
                     self.lock().push(worker);
                     return Ok(value);
                 }
-                // It may have died while nobody asked it anything: that is not this question's doing.
+                // It may have died while nobody asked it: that is not this question's doing.
                 Err(Lost::BeforeAsking) if was_idle => {}
                 Err(_) => died += 1,
             }
@@ -115,8 +115,8 @@ impl Worker {
     }
 }
 
-/// The worker's side: answers each number of `questions`, and ends when they end, also in the middle
-/// of a long answer: then its parent is gone.
+/// The worker's side: answers each number of `questions`, and ends when they end, also in the
+/// middle of a long answer: then its parent is gone.
 ///
 /// # Errors
 ///

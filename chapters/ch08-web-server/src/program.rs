@@ -72,7 +72,7 @@ fn listen(port: u16) -> io::Result<TcpListener> {
         .map_err(|error| io::Error::new(error.kind(), format!("port {port} on 127.0.0.1: {error}")))
 }
 
-/// Tells the address. Whoever reads it may send a signal at once, so those are listened for already.
+/// Tells the address. Whoever reads it may send a signal at once, so signals are heard already.
 /// Whoever started us may have gone away: that is no reason not to serve.
 pub(crate) fn tell(listener: &TcpListener) -> io::Result<()> {
     let mut out = io::stdout();

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fib_timing::{Command, fib};
-use http_body_util::{BodyExt, Either};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
@@ -20,12 +20,14 @@ use crate::{
     Answer, App, BlockingPool, Cores, Limits, Processes, Refusal, Request, Response, Stats, json,
 };
 
-/// The longest sleep, and the longest period, that a request may ask for, in seconds.
+/// The longest sleep that a request may ask for, in seconds.
 pub const SECONDS_MAX: f64 = 60.0;
 /// What the three pings sleep unless asked otherwise, in seconds.
 const SECONDS_DEFAULT: f64 = 10.0;
 /// The shortest period of the heartbeat, in seconds.
 const PERIOD_MIN: f64 = 0.001;
+/// The longest: a day, as of the hellos.
+const PERIOD_MAX: f64 = 86_400.0;
 /// The period of the heartbeat unless asked otherwise, in seconds.
 const PERIOD_DEFAULT: f64 = 0.1;
 
@@ -98,14 +100,14 @@ fn pong() -> Response {
 }
 
 fn seconds(request: &Request) -> Result<Duration, Refusal> {
-    between(request, 0.0, SECONDS_DEFAULT)
+    between(request, 0.0, SECONDS_MAX, SECONDS_DEFAULT)
 }
 
-/// `?seconds=`, from `min` to [`SECONDS_MAX`].
-fn between(request: &Request, min: f64, default: f64) -> Result<Duration, Refusal> {
-    let expected = format!("a number from {min} to {SECONDS_MAX}");
+/// `?seconds=`
+fn between(request: &Request, min: f64, max: f64, default: f64) -> Result<Duration, Refusal> {
+    let expected = format!("a number from {min} to {max}");
     let seconds = request.query_or("seconds", default, &expected)?;
-    if (min..=SECONDS_MAX).contains(&seconds) {
+    if (min..=max).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))
     } else {
         let reason = format!("seconds: expected {expected}, got {seconds}");
@@ -165,8 +167,13 @@ async fn echo(request: Request) -> Answer {
     Ok(whole(content_type, request.body().clone()))
 }
 
-async fn events(request: Request, end: CancellationToken) -> Answer {
-    let period = between(&request, PERIOD_MIN, PERIOD_DEFAULT)?;
+/// The heartbeat, with `?seconds=` between two beats, until the client leaves or the server ends.
+///
+/// # Errors
+///
+/// A refusal where that is no number from 0.001 to 86,400.
+pub async fn events(request: Request, end: CancellationToken) -> Answer {
+    let period = between(&request, PERIOD_MIN, PERIOD_MAX, PERIOD_DEFAULT)?;
     let mut response = Response::new(Either::Right(Heartbeat::new(period, end).boxed_unsync()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -239,6 +246,12 @@ fn pages(app: App) -> App {
         ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
         ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
     ];
+    // A browser asks for it unasked, and tells its user where it is missing.
+    let app = app.get("/favicon.ico", |_| {
+        let mut response = Response::new(Either::Left(Full::default()));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        ready(Ok(response))
+    });
     FILES.into_iter().fold(app, |app, (path, content_type, text)| {
         app.get(path, move |_| {
             let mut response = whole(HeaderValue::from_static(content_type), text);

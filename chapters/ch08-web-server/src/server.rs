@@ -34,8 +34,8 @@ pub struct Ended {
 // ANCHOR_END: ended
 
 // ANCHOR: serve
-/// Serves `app` until `end`: then it accepts nothing more, and what runs may finish within the grace
-/// of its limits.
+/// Serves `app` until `end`: then it accepts nothing more, and what runs may finish within the
+/// grace of its limits.
 ///
 /// # Errors
 ///
@@ -126,16 +126,18 @@ fn connection(
     async move {
         let _connected = connected;
         let mut told = Some(pin!(end.cancelled()));
-        let served = poll_fn(|cx| {
-            if told.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
+        let (served, was_idle) = poll_fn(|cx| {
+            let is_told = told.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready());
+            if is_told {
                 told = None;
                 Pin::new(&mut connection).graceful_shutdown();
             }
-            connection.poll_without_shutdown(cx)
+            connection.poll_without_shutdown(cx).map(|served| (served, is_told))
         })
         .await;
         // What is no request was answered too, with 400 or 431, though hyper calls it an error.
-        if served.as_ref().map_or_else(hyper::Error::is_parse, |()| true) {
+        let was_answered = served.as_ref().map_or_else(hyper::Error::is_parse, |()| true);
+        if was_answered && !was_idle {
             let lingering = linger(connection.into_parts().io.into_inner().into_inner());
             Box::pin(lingering).await;
         } else {

@@ -4,8 +4,8 @@
 //! kernel gives a new connection to whoever accepts first. A worker that is stalled accepts
 //! nothing, so new clients do not meet it; those that it has already wait.
 //!
-//! A worker's standard input is the listener, as inetd did it: no descriptor has to be numbered, and
-//! no unsafe code is needed. Its standard output is a socket to the parent. When that ends, the
+//! A worker's standard input is the listener, as inetd did it: no descriptor has to be numbered,
+//! and no unsafe code is needed. Its standard output is a socket to the parent. When that ends, the
 //! parent is gone, and the worker ends too.
 
 use std::io;

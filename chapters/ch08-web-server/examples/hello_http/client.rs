@@ -113,7 +113,7 @@ struct Beats {
 impl Beats {
     fn of(server: SocketAddr, period: Duration) -> io::Result<Beats> {
         let mut stream = TcpStream::connect(server).map_err(of_server)?;
-        let request = get(&format!("/hellos?seconds={}", period.as_secs_f64()));
+        let request = get(&format!("/events?seconds={}", period.as_secs_f64()));
         stream.write_all(request.as_bytes()).map_err(of_server)?;
         Ok(Beats { stream, lines: Lines::new(), chunk: vec![0; CHUNK].into() })
     }

@@ -1,6 +1,5 @@
 //! The server: a process of its own, seen from both sides.
 
-use std::future::ready;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,13 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ch08_web_server::heartbeat::Heartbeat;
-use ch08_web_server::{
-    Answer, App, BlockingPool, Cores, Limits, Places, Processes, Refusal, Request, Response,
-    routes, serve,
-};
-use http_body_util::{BodyExt, Either};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use ch08_web_server::{BlockingPool, Cores, Limits, Places, Processes, routes, serve};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +93,7 @@ pub(crate) fn serve_until_told(workers: usize) -> io::Result<()> {
         grace: Duration::ZERO,
         ..Limits::default()
     };
-    let app = Arc::new(with_hellos(routes(limits, places, None, 1, end.clone()), end.clone()));
+    let app = Arc::new(routes(limits, places, None, 1, end.clone()));
     // The loop looks for events only when there is nothing else to do. So it begins the questions
     // in the order in which they came: looking sooner, it could see the third while the first two
     // have not had their turn.
@@ -151,22 +144,3 @@ fn end_when_told(end: CancellationToken) -> io::Result<()> {
 fn end_when_told(_: CancellationToken) -> io::Result<()> {
     Ok(())
 }
-
-// ANCHOR: with_hellos
-/// Adds the heartbeat with any period: that of `/events` is a minute at most, and hellos may be a
-/// day apart.
-pub(crate) fn with_hellos(app: App, end: CancellationToken) -> App {
-    app.get("/hellos", move |request: Request| ready(hellos(&request, end.clone())))
-}
-
-fn hellos(request: &Request, end: CancellationToken) -> Answer {
-    let expected = "a number of seconds above 0";
-    let seconds = request.query_or("seconds", 0.0, expected)?;
-    let period = Duration::try_from_secs_f64(seconds).ok().filter(|period| !period.is_zero());
-    let period = period.ok_or_else(|| Refusal::bad_request(format!("seconds: {expected}")))?;
-    let mut response = Response::new(Either::Right(Heartbeat::new(period, end).boxed_unsync()));
-    let events = HeaderValue::from_static("text/event-stream");
-    response.headers_mut().insert(CONTENT_TYPE, events);
-    Ok(response)
-}
-// ANCHOR_END: with_hellos

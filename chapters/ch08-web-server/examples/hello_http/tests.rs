@@ -5,13 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use ch08_web_server::{
-    Answer, App, Background, BlockingPool, Cores, Limits, Refusal, Request, json,
+    Answer, App, Background, BlockingPool, Cores, Limits, Refusal, Request, events, json,
 };
 use lab::inside::{Gate, Output, PERIOD, Running, SLOW};
 use serde_json::json;
 
 use crate::client::{self, PENDING_MAX, Target};
-use crate::server::with_hellos;
 
 /// A server whose fib waits at `gate`, on the loop or on `workers` cores.
 fn background(gate: Gate, workers: usize) -> Background {
@@ -20,7 +19,7 @@ fn background(gate: Gate, workers: usize) -> Background {
         let pool = BlockingPool::new(workers);
         let limits = Limits { grace: Duration::ZERO, ..Limits::default() };
         let app = App::new(limits, pool, std::sync::Arc::default());
-        with_hellos(app, end)
+        app.get("/events", move |request| events(request, end.clone()))
             .get("/fib/{n}", move |request| gated_fib(request, gate.clone(), cores.clone()))
     });
     server.expect("a port and a thread are free")
@@ -262,7 +261,7 @@ mod heartbeat {
             let (mut client, _) = listener.accept().expect("the client connects");
             let mut request = [0; 1024];
             let length = client.read(&mut request).expect("the client asks");
-            assert!(request[..length].starts_with(b"GET /hellos?seconds=0.002 HTTP/1.0\r\n"));
+            assert!(request[..length].starts_with(b"GET /events?seconds=0.002 HTTP/1.0\r\n"));
             client.write_all(b"HTTP/1.0 200 OK\r\n\r\n").expect("the client is there");
             beats(client, its_seen);
         });

@@ -3,8 +3,8 @@
 use crate::measure::{Route, Seen};
 use crate::servers::Server;
 
-/// Nobody is woken early. But a wall time begins with the first request, and that was on its way for
-/// a moment.
+/// Nobody is woken early. But a wall time begins with the first request, and that was on its way
+/// for a moment.
 const ALMOST: f64 = 0.97;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

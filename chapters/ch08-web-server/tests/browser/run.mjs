@@ -76,9 +76,6 @@ async function withBrowser(work) {
     }
 }
 
-/** A browser asks for it unasked. */
-const isIcon = (url) => url.endsWith('/favicon.ico');
-
 /** Opens the page in a tab that reports what it says to the console and asks of the network. */
 async function open(context, url, { mayBreak = false } = {}) {
     const page = await context.newPage();
@@ -90,7 +87,7 @@ async function open(context, url, { mayBreak = false } = {}) {
     });
     if (!mayBreak) {
         page.on('console', (message) => {
-            if (['error', 'warning'].includes(message.type()) && !isIcon(message.location().url)) {
+            if (['error', 'warning'].includes(message.type())) {
                 fail('page', `console: ${message.text()} (${message.location().url})`);
             }
         });
@@ -101,7 +98,7 @@ async function open(context, url, { mayBreak = false } = {}) {
             }
         });
         page.on('response', (response) => {
-            if (response.status() >= 400 && !isIcon(response.url())) {
+            if (response.status() >= 400) {
                 fail('page', `${response.status()} for ${response.url()}`);
             }
         });
