@@ -2,8 +2,8 @@
 //!
 //! For each route, N clients send one request each, all at once. Meanwhile one more client asks
 //! `/ping` again and again, over a connection of its own: the heartbeat. `terrible-ping` sleeps on
-//! the loop's thread, `good-ping` on another thread, `perfect-ping` awaits a sleep. Predict for each
-//! how long N requests take, in sleeps, and what becomes of the heartbeat.
+//! the loop's thread, `good-ping` on another thread, `perfect-ping` awaits a sleep. Predict for
+//! each how long N requests take, in sleeps, and what becomes of the heartbeat.
 //!
 //! `cargo run -p ch08-web-server -- --port 8000`, and in another terminal
 //! `cargo run -q -p ch08-web-server --features client --example ping_lab -- http://127.0.0.1:8000`
