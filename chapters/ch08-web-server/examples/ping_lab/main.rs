@@ -98,7 +98,7 @@ impl Options {
             options.wait * u32::try_from(options.clients(Route::Terrible)).unwrap_or(u32::MAX);
         if options.routes.contains(&Route::Terrible) && frozen > FREEZE_MAX {
             return Err(format!(
-                "terrible: that would freeze the server for {frozen:?}, and {FREEZE_MAX:?} is the limit"
+                "terrible: that would freeze the server for {frozen:?}, the limit is {FREEZE_MAX:?}"
             ));
         }
         Ok(Some(options))
