@@ -68,9 +68,15 @@ fn values<'a>(words: &[&'a str], flags: &[&str]) -> Vec<&'a str> {
 
 const PACKAGE: [&str; 2] = ["-p", "--package"];
 
-/// Does the command name a package?
-pub(super) fn names_a_package(line: &str) -> bool {
-    !values(&cargo_words(line), &PACKAGE).is_empty()
+/// Can the command be repeated with nothing but the workspace: does it name a package, or a script?
+pub(super) fn is_of_the_workspace(line: &str) -> bool {
+    script(line).is_some() || !values(&cargo_words(line), &PACKAGE).is_empty()
+}
+
+/// The path in `bash path/of/a/script …`, from the workspace's folder.
+fn script(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    (words.next() == Some("bash")).then(|| words.next()).flatten()
 }
 
 /// A kind of target: its option, its table in a manifest, and its folder.
@@ -81,9 +87,13 @@ const KINDS: [(&str, &str, &str); 4] = [
     ("--bench", "bench", "benches"),
 ];
 
-/// Refuses a command line that names a package, target or feature which does not exist, or a target
-/// without a feature that it needs.
+/// Refuses a command line that names a script, package, target or feature which does not exist, or
+/// a target without a feature that it needs.
 pub(super) fn command(library: &Library, line: &str) -> Result<(), String> {
+    if let Some(script) = script(line) {
+        let exists = library.places.workspace.join(script).is_file();
+        return exists.then_some(()).ok_or_else(|| format!("there is no script `{script}`"));
+    }
     let words = cargo_words(line);
     let Some(package) = values(&words, &PACKAGE).first().copied() else { return Ok(()) };
     let folder = library

@@ -69,9 +69,9 @@ fn read(directive: &Directive, page: &Page<'_>, kind: &str) -> Result<(String, S
 /// What was printed, between the command and the caption.
 fn figure(recording: &Recording<'_>, page: &Page<'_>, printed: &str) -> Result<String, String> {
     let command = run::command(recording.command, page)?;
-    // What names no package can be repeated by nobody who has only the workspace.
-    if !proof::names_a_package(recording.command) {
-        return Err(format!("`{}` names no package with `-p`", recording.command));
+    if !proof::is_of_the_workspace(recording.command) {
+        let command = recording.command;
+        return Err(format!("`{command}` names no package with `-p`, and no script with `bash`"));
     }
     let (date, machine) = (escape(recording.date), escape(recording.machine));
     let caption = escape(&page.library.strings.recorded);
