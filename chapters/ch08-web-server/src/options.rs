@@ -10,8 +10,10 @@ use lexopt::{Arg, ValueExt};
 use crate::Limits;
 use crate::limits::POOL_TOKENS;
 
-/// The most workers, threads and tokens that may be asked for.
+/// The most workers, requests at once and tokens that may be asked for.
 pub const COUNT_MAX: usize = 4096;
+/// The most threads that may be asked for. All of them are started at once.
+pub const THREADS_MAX: usize = 256;
 /// The longest time-out, in seconds: a day.
 pub const TIMEOUT_MAX: f64 = 86_400.0;
 /// The shortest time-out, in seconds.
@@ -20,6 +22,7 @@ pub const TIMEOUT_MIN: f64 = 0.001;
 pub const BODY_MAX_MAX: usize = 1 << 30;
 
 /// The option of a worker process. Only the program itself uses it.
+#[cfg(unix)]
 pub(crate) const WORKER: &str = "--worker";
 
 /// The name of the program.
@@ -111,10 +114,10 @@ impl Options {
             match name {
                 "help" => return Ok(None),
                 "port" => options.port = parser.value()?.parse()?,
-                "workers" => options.workers = count(&mut parser)?,
-                "threads" => options.threads = count(&mut parser)?,
-                "pool" => options.pool = count(&mut parser)?,
-                "limit-concurrency" => limits.concurrency = count(&mut parser)?.get(),
+                "workers" => options.workers = count(&mut parser, COUNT_MAX)?,
+                "threads" => options.threads = count(&mut parser, THREADS_MAX)?,
+                "pool" => options.pool = count(&mut parser, COUNT_MAX)?,
+                "limit-concurrency" => limits.concurrency = count(&mut parser, COUNT_MAX)?.get(),
                 "static" => options.files = Some(folder(&mut parser)?),
                 "header-timeout" => limits.header_timeout = seconds(&mut parser)?,
                 "body-timeout" => limits.body_timeout = seconds(&mut parser)?,
@@ -131,10 +134,10 @@ impl Options {
     }
 }
 
-fn count(parser: &mut lexopt::Parser) -> Result<NonZero<usize>, lexopt::Error> {
+fn count(parser: &mut lexopt::Parser, max: usize) -> Result<NonZero<usize>, lexopt::Error> {
     parser.value()?.parse_with(|text| {
-        let count = text.parse().ok().filter(|count: &NonZero<usize>| count.get() <= COUNT_MAX);
-        count.ok_or_else(|| format!("expected a whole number from 1 to {COUNT_MAX}"))
+        let count = text.parse().ok().filter(|count: &NonZero<usize>| count.get() <= max);
+        count.ok_or_else(|| format!("expected a whole number from 1 to {max}"))
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! hyper limits how long a client may take to send. Nothing limits how long it may take to read:
 //! the kernel's buffer is full, the write is pending, and would be for ever. Here a write that has
-//! been pending for too long is an error. An idle connection pays eight bytes for it.
+//! been pending for too long is an error. An idle connection pays a few bytes for it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// A stream, and the time for which a write to it may be pending.
 pub(crate) struct Patient<S> {
@@ -18,11 +18,18 @@ pub(crate) struct Patient<S> {
     write_timeout: Duration,
     /// While a write is pending: when that is too long.
     pending: Option<Pin<Box<Sleep>>>,
+    /// When something was written last.
+    written: Option<Instant>,
 }
 
 impl<S> Patient<S> {
     pub(crate) fn new(stream: S, write_timeout: Duration) -> Patient<S> {
-        Patient { stream, write_timeout, pending: None }
+        Patient { stream, write_timeout, pending: None, written: None }
+    }
+
+    /// When something was written last.
+    pub(crate) fn written(&self) -> Option<Instant> {
+        self.written
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -38,6 +45,7 @@ impl<S> Patient<S> {
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.pending = None;
+            self.written = Some(Instant::now());
             return written;
         }
         let write_timeout = self.write_timeout;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -107,14 +107,12 @@ fn serve_here(options: &Options, listener: TcpListener, parent: Option<Parent>) 
     let app = routes(limits, places, options.files.as_deref(), threads, end.clone());
     let app = Arc::new(app);
     let runtime = runtime(threads, options.pool.get())?;
-    let ended = runtime.block_on(async {
-        let signals = Signals::new()?;
-        if parent.is_none() {
-            tell(&listener)?;
-        }
-        tokio::spawn(told_to_end(signals, parent, end.clone()));
-        serve(listener, Arc::clone(&app), end).await
-    })?;
+    let is_told = parent.is_none();
+    listen_for_end(parent, end.clone())?;
+    if is_told {
+        tell(&listener)?;
+    }
+    let ended = runtime.block_on(serve(listener, app, end))?;
     // A thread of the pool may still sleep: nobody waits for it.
     runtime.shutdown_background();
     if ended.abandoned > 0 {
@@ -138,14 +136,21 @@ fn runtime(threads: usize, pool: usize) -> io::Result<Runtime> {
 }
 
 // ANCHOR: told_to_end
-/// The first signal asks what runs to finish. The second does not ask.
-async fn told_to_end(mut signals: Signals, parent: Option<Parent>, end: CancellationToken) {
-    tokio::select! {
-        () = signals.next() => {}
-        () = orphaned(parent) => {}
-    }
-    end.cancel();
-    signals.next().await;
-    std::process::exit(1)
+/// The first signal asks what runs to finish. The second does not ask. They are waited for on a
+/// thread of its own: where a handler blocks the loop, nothing on the loop could hear the second.
+fn listen_for_end(parent: Option<Parent>, end: CancellationToken) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let told_to_end = async move {
+        tokio::select! {
+            () = signals.next() => {}
+            () = orphaned(parent) => {}
+        }
+        end.cancel();
+        signals.next().await;
+        std::process::exit(1)
+    };
+    thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(told_to_end))?;
+    Ok(())
 }
 // ANCHOR_END: told_to_end

@@ -5,15 +5,17 @@ use std::str::FromStr;
 use hyper::body::Bytes;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Uri};
+use percent_encoding::percent_decode_str;
 
 use crate::Refusal;
 
 /// The parts of a path that a pattern names, and what stands there.
 pub(crate) type Params = Box<[(String, String)]>;
 
-/// As the router found them, but owned.
+/// As the router found them, but owned and decoded: `%31` is `1`.
 pub(crate) fn owned(params: &matchit::Params<'_, '_>) -> Params {
-    params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let decoded = |value| percent_decode_str(value).decode_utf8_lossy().into_owned();
+    params.iter().map(|(name, value)| (name.to_owned(), decoded(value))).collect()
 }
 
 /// A request whose body has been read, within its limits, before the handler is called.
@@ -49,7 +51,7 @@ impl Request {
         &self.body
     }
 
-    /// What stands in the path where the route has `{name}`.
+    /// What stands in the path where the route has `{name}`, decoded.
     ///
     /// # Panics
     ///

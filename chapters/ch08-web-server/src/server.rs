@@ -47,18 +47,33 @@ pub async fn serve(
 ) -> io::Result<Ended> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let connections = TaskTracker::new();
+    let tasks = Tasks::default();
     let watched = Arc::clone(&app);
     let watch = tokio::spawn(async move { watched.stats().watch().await });
     tokio::select! {
         () = end.cancelled() => {}
-        () = accept_all(&listener, &app, &connections, &end) => {}
+        () = accept_all(&listener, &app, &tasks, &end) => {}
     }
     drop(listener);
-    connections.close();
-    let ended = timeout(app.limits().grace, connections.wait()).await;
+    let ended = timeout(app.limits().grace, tasks.ended()).await;
     watch.abort();
-    Ok(Ended { abandoned: if ended.is_ok() { 0 } else { connections.len() } })
+    Ok(Ended { abandoned: if ended.is_ok() { 0 } else { tasks.connections.len() } })
+}
+
+/// The tasks of the connections, and of those that have had their last answer and only linger.
+#[derive(Clone, Default)]
+struct Tasks {
+    connections: TaskTracker,
+    lingering: TaskTracker,
+}
+
+impl Tasks {
+    async fn ended(&self) {
+        for tasks in [&self.connections, &self.lingering] {
+            tasks.close();
+            tasks.wait().await;
+        }
+    }
 }
 // ANCHOR_END: serve
 
@@ -69,7 +84,7 @@ pub async fn serve(
 async fn accept_all(
     listener: &TcpListener,
     app: &Arc<App>,
-    connections: &TaskTracker,
+    tasks: &Tasks,
     end: &CancellationToken,
 ) {
     let mut complained = false;
@@ -77,7 +92,9 @@ async fn accept_all(
         match listener.accept().await {
             Ok((stream, _)) => {
                 complained = false;
-                connections.spawn(connection(stream, Arc::clone(app), end.clone()));
+                let lingering = tasks.lingering.clone();
+                let served = connection(stream, Arc::clone(app), end.clone(), lingering);
+                tasks.connections.spawn(served);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -108,6 +125,7 @@ fn connection(
     stream: TcpStream,
     app: Arc<App>,
     end: CancellationToken,
+    lingering: TaskTracker,
 ) -> impl Future<Output = ()> + Send {
     let connected = Connected::new(app.stats());
     let _ = stream.set_nodelay(true); // else the last piece of a response may wait for an ACK
@@ -124,24 +142,20 @@ fn connection(
         .max_header_size(HEAD_MAX)
         .serve_connection(stream, service);
     async move {
-        let _connected = connected;
         let mut told = Some(pin!(end.cancelled()));
-        let (served, was_idle) = poll_fn(|cx| {
-            let is_told = told.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready());
-            if is_told {
+        let served = poll_fn(|cx| {
+            if told.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
                 told = None;
                 Pin::new(&mut connection).graceful_shutdown();
             }
-            connection.poll_without_shutdown(cx).map(|served| (served, is_told))
+            connection.poll_without_shutdown(cx)
         })
         .await;
         // What is no request was answered too, with 400 or 431, though hyper calls it an error.
         let was_answered = served.as_ref().map_or_else(hyper::Error::is_parse, |()| true);
-        if was_answered && !was_idle {
-            let lingering = linger(connection.into_parts().io.into_inner().into_inner());
-            Box::pin(lingering).await;
-        } else {
-            drop(connection); // and with it a request, before the connection counts as closed
+        let stream = connection.into_parts().io; // the rest is gone, and with it a request
+        if was_answered && stream.written().is_some_and(|at| at.elapsed() < LINGER_TIME) {
+            lingering.spawn(linger(stream.into_inner().into_inner(), connected));
         }
     }
 }
@@ -149,8 +163,9 @@ fn connection(
 
 // ANCHOR: linger
 /// Says that nothing more will be written, and reads what still comes. A socket that is closed with
-/// unread bytes sends a reset, and that can overtake our last answer in the client's kernel.
-async fn linger(mut stream: TcpStream) {
+/// unread bytes sends a reset, and that can overtake our last answer in the client's kernel. (An
+/// answer that was written longer ago has arrived.)
+async fn linger(mut stream: TcpStream, _connected: Connected) {
     if stream.shutdown().await.is_err() {
         return; // the client is gone
     }

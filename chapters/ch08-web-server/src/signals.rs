@@ -37,6 +37,8 @@ impl Signals {
     }
 
     pub(crate) async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await; // an error: then nobody can tell
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await // nobody can tell us
+        }
     }
 }

@@ -4,12 +4,12 @@
 //! through a channel: so this is an `async fn` that awaits, and there is a pool of threads all the
 //! same. It is just not ours.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use hyper::StatusCode;
 use serde::Serialize;
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tokio::sync::OnceCell;
 
 use crate::{Answer, Refusal, Request, json};
@@ -27,27 +27,31 @@ const SCHEMA: &str = "
 
 /// A database in memory, made when somebody first asks for it.
 #[derive(Debug, Default)]
-pub(crate) struct Users(OnceCell<SqlitePool>);
+pub(crate) struct Users(OnceCell<Database>);
+
+/// A query that is given up, since its client has left, may close its connection. And a database in
+/// memory is gone with its last connection. So there is one that nobody asks anything.
+#[derive(Debug)]
+struct Database {
+    pool: SqlitePool,
+    /// In a `Mutex` only since a connection is not `Sync`.
+    _keeper: Mutex<SqliteConnection>,
+}
 
 impl Users {
     async fn pool(&self) -> sqlx::Result<&SqlitePool> {
-        self.0.get_or_try_init(open).await
+        Ok(&self.0.get_or_try_init(open).await?.pool)
     }
 }
 
-async fn open() -> sqlx::Result<SqlitePool> {
-    // Connections share a database in memory by its name, and it is gone with the last of them.
+async fn open() -> sqlx::Result<Database> {
+    // Connections share a database in memory by its name.
     let options = SqliteConnectOptions::new().in_memory(true).shared_cache(true);
     let options = options.filename(format!("file:users-{}", std::process::id()));
-    let pool = SqlitePoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options)
-        .await?;
-    sqlx::raw_sql(SCHEMA).execute(&pool).await?;
-    Ok(pool)
+    let mut keeper = options.connect().await?;
+    sqlx::raw_sql(SCHEMA).execute(&mut keeper).await?;
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_lazy_with(options);
+    Ok(Database { pool, _keeper: Mutex::new(keeper) })
 }
 
 #[derive(Serialize)]
@@ -79,3 +83,29 @@ async fn find(users: &Users, id: i64) -> sqlx::Result<Option<User>> {
     Ok(Some(User { id, name, orders }))
 }
 // ANCHOR_END: user
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn assert_found(users: &Users) {
+        let user = find(users, 1).await.expect("the tables are there");
+        assert_eq!(user.map(|user| (user.name, user.orders)), Some(("Ada".to_owned(), 3)));
+    }
+
+    #[test]
+    fn the_tables_outlive_the_connections_of_the_pool() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("descriptors are free").block_on(async {
+            let users = Users::default();
+            assert_found(&users).await;
+            let pool = users.pool().await.expect("it is open");
+            assert!(pool.size() > 0);
+            while pool.size() > 0 {
+                let connection = pool.acquire().await.expect("one is free");
+                connection.close().await.expect("it is idle");
+            }
+            assert_found(&users).await;
+        });
+    }
+}

@@ -12,6 +12,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -44,8 +45,9 @@ pub(crate) fn supervise(options: &Options, listener: TcpListener) -> io::Result<
         let mut signals = Signals::new()?;
         tell(&listener)?;
         let (end, slots) = (CancellationToken::new(), TaskTracker::new());
+        let program = std::env::current_exe()?; // now: later its file may be another one
         for _ in 0..options.workers.get() {
-            let slot = Slot::new(options, listener.try_clone()?);
+            let slot = Slot::new(&program, options, listener.try_clone()?);
             slots.spawn(slot.keep_filled(end.clone()));
         }
         slots.close();
@@ -66,6 +68,7 @@ pub(crate) fn supervise(options: &Options, listener: TcpListener) -> io::Result<
 
 /// The place of one worker.
 struct Slot {
+    program: PathBuf,
     listener: TcpListener,
     grace: Duration,
 }
@@ -79,21 +82,30 @@ struct Worker {
 }
 
 impl Slot {
-    fn new(options: &Options, listener: TcpListener) -> Slot {
-        Slot { listener, grace: options.limits.grace }
+    fn new(program: &Path, options: &Options, listener: TcpListener) -> Slot {
+        Slot { program: program.to_owned(), listener, grace: options.limits.grace }
     }
 
     // ANCHOR: keep_filled
     /// Starts a worker, waits for its end, and starts the next one, until `end`.
     async fn keep_filled(self, end: CancellationToken) {
+        let mut complained = false;
         while !end.is_cancelled() {
             let started = Instant::now();
             match self.start() {
-                Ok(mut worker) => tokio::select! {
-                    status = worker.process.wait() => complain_of_end(&worker, status),
-                    () = end.cancelled() => return self.end(worker).await,
-                },
-                Err(error) => command_line::complain(&format!("worker: {error}\n")),
+                Ok(mut worker) => {
+                    complained = false;
+                    tokio::select! {
+                        status = worker.process.wait() => complain_of_end(&worker, status),
+                        () = end.cancelled() => return self.end(worker).await,
+                    }
+                }
+                Err(_) if complained => {}
+                Err(error) => {
+                    complained = true;
+                    let program = self.program.display();
+                    command_line::complain(&format!("worker: {program}: {error}\n"));
+                }
             }
             if started.elapsed() < LIFE_MIN {
                 tokio::select! { () = sleep(LIFE_MIN) => {}, () = end.cancelled() => {} }
@@ -106,8 +118,8 @@ impl Slot {
     /// The same program with the same options. Its standard input is the listener.
     fn start(&self) -> io::Result<Worker> {
         let (socket, theirs) = UnixStream::pair()?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(std::env::args_os().skip(1)).arg(WORKER);
+        let mut command = Command::new(&self.program);
+        command.arg(WORKER).args(std::env::args_os().skip(1));
         command.stdin(OwnedFd::from(self.listener.try_clone()?)).stdout(OwnedFd::from(theirs));
         // Ctrl-C at a terminal goes to each process of the group: only the parent is to hear it.
         let process = command.process_group(0).kill_on_drop(true).spawn()?;

@@ -109,12 +109,12 @@ fn what_was_begun_is_answered_and_nothing_new_is_accepted() {
 }
 
 #[test]
-fn a_handler_that_blocks_the_loop_is_finished_before_the_signal_is_seen() {
+fn a_handler_that_blocks_the_loop_is_finished_before_the_server_ends() {
     let program = Program::start(&[]);
     let mut client = program.connect();
     client.ask("/terrible-ping?seconds=0.3");
     program.signal(Signal::TERM);
-    // The loop was stalled already, or it saw both at once. What it has not read it may drop.
+    // The loop was stalled already, or was told first. What it has not read it may drop.
     if let Ok(Some(reply)) = client.try_reply() {
         assert_eq!(reply.status, 200);
     }
@@ -242,6 +242,42 @@ fn a_second_signal_does_not_ask() {
         assert_eq!((status.code(), &*complaints), (Some(1), ""));
         assert!(start.elapsed() < LONG_BEFORE);
     }
+}
+
+/// Those who listen for the second signal must not be on the loop.
+#[test]
+fn a_second_signal_does_not_ask_a_handler_that_blocks_the_loop() {
+    let mut program = Program::start(&["--grace", "60"]);
+    let mut clients = [program.connect()];
+    clients[0].ask("/perfect-ping?seconds=60"); // so that the first one does not end it
+    wait_for_requests(&program, 1, &clients);
+    let mut blocking = program.connect();
+    assert_eq!(blocking.get("/ping").status, 200);
+    blocking.ask("/terrible-ping?seconds=60");
+    let start = Instant::now();
+    wait_until("the end of the program", || {
+        program.signal(Signal::TERM);
+        program.is_over()
+    });
+    let (status, complaints) = program.wait();
+    assert_eq!((status.code(), &*complaints), (Some(1), ""));
+    assert!(start.elapsed() < LONG_BEFORE);
+}
+
+/// A request that stands in the kernel, unread, would make a reset of the end, and the answer before
+/// it would be cut.
+#[test]
+fn the_last_answer_is_whole_although_the_client_has_sent_more() {
+    let program = Program::start(&["--grace", "60"]);
+    let mut client = program.connect();
+    client.ask("/events?seconds=0.001");
+    client.head().expect("it comes").expect("it is whole");
+    client.send(request("/ping").repeat(2000)); // more than hyper reads ahead
+    program.signal(Signal::TERM);
+    program.wait_for_refusal();
+    while !client.chunk().expect("the stream is not cut").is_empty() {}
+    assert_eq!(client.end(), End::Closed);
+    program.assert_ends_well();
 }
 
 /// A port that is ours: nobody is given it, and the program may listen on it all the same.

@@ -223,6 +223,19 @@ mod processes {
         assert_eq!(answer["value"], 55, "another one answers the next question");
     }
 
+    /// Ctrl-C at a terminal is for the server, which then waits for the answer.
+    #[test]
+    fn a_process_that_computes_does_not_hear_a_ctrl_c_at_the_terminal() {
+        let program = Program::start(&[]);
+        let mut client = program.connect();
+        client.ask("/fib/93?where=process");
+        let group = |id: u32| {
+            let id = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+            rustix::process::getpgid(id).expect("it runs")
+        };
+        assert_ne!(group(another(&program, &[])), group(program.id()));
+    }
+
     #[test]
     fn what_is_asked_of_a_process_that_dies_is_asked_of_another() {
         let program = Program::start(&[]);

@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{Client, End, Program, signal_to, wait_until};
+use common::{Client, End, PROGRAM, Program, signal_to, wait_until};
 use lab::by_id::{is_gone, kill};
 use rustix::process::Signal;
 
@@ -226,6 +226,31 @@ fn new_clients_do_not_meet_a_worker_that_is_stalled() {
         }
         is_shown
     });
+}
+
+/// What was built meanwhile is another file with the same name.
+#[test]
+fn a_worker_is_replaced_although_the_program_was_built_again_meanwhile() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let file = folder.path().join("program");
+    let build = || {
+        let _ = fs::remove_file(&file);
+        fs::copy(PROGRAM, &file).expect("there is room for a copy");
+    };
+    build();
+    let program = Program::start_file(&file, &["--workers", "3"]);
+    let victim = meet_all(&program).remove(0).worker;
+    build();
+    kill(victim).expect("it lives");
+    let replaced = || !program.workers().contains(&victim) && program.workers().len() == WORKERS;
+    wait_until("another worker", replaced);
+}
+
+#[test]
+fn two_dashes_at_the_end_of_the_options_are_no_trouble() {
+    let program = start(&["--"]);
+    assert_eq!(program.get("/ping").status, 200);
+    assert_eq!(program.complaints(), "");
 }
 
 /// The folder of its files is gone, so a new worker ends as soon as it has started.

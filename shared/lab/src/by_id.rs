@@ -24,7 +24,7 @@ pub fn is_gone(pid: u32) -> bool {
     stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
 }
 
-/// The children of a process whose last argument is `argument`. A child that was started just now
+/// The children of a process among whose arguments is `argument`. A child that was started just now
 /// is a copy of its parent, and is not among them until it is a program of its own.
 pub fn children_with(parent: u32, argument: &str) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
@@ -34,7 +34,7 @@ pub fn children_with(parent: u32, argument: &str) -> Vec<u32> {
     });
     let is_right = |pid: &u32| {
         let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.trim_end_matches('\0').rsplit('\0').next() == Some(argument)
+        line.split('\0').skip(1).any(|found| found == argument)
     };
     children.filter(is_right).collect()
 }

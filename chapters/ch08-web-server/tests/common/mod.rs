@@ -442,7 +442,12 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it on a port that the system chooses.
     pub(crate) fn start(arguments: &[&str]) -> Program {
-        let mut program = Program::spawn(arguments, Stdio::piped());
+        Program::start_file(Path::new(PROGRAM), arguments)
+    }
+
+    /// Starts what lies in a file, which may be a copy of the program.
+    pub(crate) fn start_file(file: &Path, arguments: &[&str]) -> Program {
+        let mut program = Program::spawn(file, arguments, Stdio::piped());
         let mut line = String::new();
         let output = program.process.stdout.as_mut().expect("it was asked for as a pipe");
         BufReader::new(output).read_line(&mut line).expect("the program tells its address");
@@ -455,13 +460,14 @@ impl Program {
     /// Starts it on a port, and does not read what it prints.
     pub(crate) fn start_on(address: SocketAddr, arguments: &[&str], output: Stdio) -> Program {
         let port = address.port().to_string();
-        let mut program = Program::spawn(&[&["--port", &port], arguments].concat(), output);
+        let mut program =
+            Program::spawn(Path::new(PROGRAM), &[&["--port", &port], arguments].concat(), output);
         program.address = address;
         program
     }
 
-    fn spawn(arguments: &[&str], output: Stdio) -> Program {
-        let mut command = Command::new(PROGRAM);
+    fn spawn(file: &Path, arguments: &[&str], output: Stdio) -> Program {
+        let mut command = Command::new(file);
         command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
         let mut process = command.spawn().expect("cargo built the program");
         let errors = process.stderr.take().expect("it was asked for as a pipe");
@@ -497,6 +503,11 @@ impl Program {
 
     pub(crate) fn signal(&self, signal: Signal) {
         signal_to(self.id(), signal);
+    }
+
+    /// Has it ended? It does not wait for that.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.process.try_wait().expect("it is our child").is_some()
     }
 
     /// Waits for its end. Returns the status, and all that was said on standard error.
