@@ -99,10 +99,6 @@ impl Worker {
     fn start(program: &OsString) -> io::Result<Worker> {
         let mut command = StdCommand::new(program);
         command.arg(FIB_WORKER).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // Ctrl-C at a terminal goes to each process of the group, and this one has a question to
-        // answer first.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut process = Command::from(command).kill_on_drop(true).spawn()?;
         let questions = process.stdin.take().expect("stdin was asked for as a pipe");
         let answers = process.stdout.take().expect("stdout was asked for as a pipe");

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::options::{HELP, NAME, Options};
-use crate::signals::Signals;
+use crate::signals::{Signals, ignore_interrupts};
 use crate::{BlockingPool, Cores, FIB_WORKER, Places, Processes, routes, serve, serve_fib};
 
 /// The exit status of a program that was started with options it does not know.
@@ -21,8 +21,12 @@ const USAGE: u8 = 2;
 pub fn run() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     if arguments == [FIB_WORKER] {
+        // At a terminal, Ctrl-C goes to this process too, and it has a question to answer first.
+        let ignored = ignore_interrupts();
         let questions = io::BufReader::new(io::stdin());
-        return exit_code(serve_fib(questions, io::stdout(), fib_timing::fib));
+        return exit_code(
+            ignored.and_then(|()| serve_fib(questions, io::stdout(), fib_timing::fib)),
+        );
     }
     match Options::parse(arguments) {
         Ok(Some(options)) => exit_code(start(&options)),

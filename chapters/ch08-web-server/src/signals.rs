@@ -27,6 +27,26 @@ impl Signals {
     }
 }
 
+/// From now on, Ctrl-C does not end this process.
+///
+/// # Errors
+///
+/// When no descriptor is free.
+#[cfg(unix)]
+pub(crate) fn ignore_interrupts() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    drop(signal(SignalKind::interrupt())?); // the process keeps its handler
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn ignore_interrupts() -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(not(unix))]
 pub(crate) struct Signals;
 
