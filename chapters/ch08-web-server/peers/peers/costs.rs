@@ -96,6 +96,14 @@ impl Cost {
         }
     }
 
+    /// The head of its column.
+    fn title(self) -> String {
+        match self {
+            Cost::Cpu(connections) => format!("CPU, {connections} connections"),
+            Cost::Memory => "idle connection".to_owned(),
+        }
+    }
+
     fn what(self) -> String {
         match self {
             Cost::Cpu(connections) => format!("CPU time a request, {connections} connections"),
@@ -183,10 +191,9 @@ impl Promise {
 }
 
 fn markdown(rows: &[Row]) -> String {
-    let titles = COSTS.map(Cost::what);
-    let figures: Vec<&str> = titles.iter().flat_map(|what| [what, "÷ bare hyper"]).collect();
+    let titles = COSTS.map(Cost::title);
     let lines: String = rows.iter().map(|row| row.markdown(&rows[0])).collect();
-    head(&["server"], &figures) + &lines
+    head(&["server"], &titles.each_ref().map(|title| &**title)) + &lines
 }
 
 impl Row {
@@ -195,10 +202,10 @@ impl Row {
         for (place, cost) in COSTS.iter().enumerate() {
             let figures = &self.costs[place];
             let figure = median(figures.iter().copied());
-            cells.push(figure.map_or("–".to_owned(), |figure| cost.text(figure)));
+            let figure = figure.map_or("–".to_owned(), |figure| cost.text(figure));
             cells.push(match self.server == one.server {
-                true => "1".to_owned(),
-                false => spread(&ratios(figures, &one.costs[place])),
+                true => figure,
+                false => format!("{figure}: {}", spread(&ratios(figures, &one.costs[place]))),
             });
         }
         line(cells)
@@ -207,10 +214,10 @@ impl Row {
 
 fn words(sizes: Sizes) -> String {
     format!(
-        "Medians of {rounds} rounds, each with a fresh process. Divided by bare hyper: the median \
-         of the rounds' ratios, and the lowest and the highest. CPU time: of all threads of the \
-         server's process, user and kernel, for `GET /ping` over connections that are kept alive. \
-         Memory: what {idle} connections that were answered once add to the resident memory of \
+        "Medians of {rounds} rounds, each with a fresh process. After the colon, divided by bare \
+         hyper: the median of the rounds' ratios, and in parentheses the lowest and the highest. \
+         CPU: the time of all threads of the server's process, user and kernel, for one `GET /ping` \
+         over connections that are kept alive. Idle connection: what {idle} connections that were answered once add to the resident memory of \
          the process; what the kernel has for them is not in it.\n",
         rounds = sizes.cost_rounds,
         idle = sizes.idle_connections,
