@@ -276,7 +276,10 @@ fn the_last_answer_is_whole_although_the_client_has_sent_more() {
     program.signal(Signal::TERM);
     program.wait_for_refusal();
     while !client.chunk().expect("the stream is not cut").is_empty() {}
-    assert_eq!(client.end(), End::Closed);
+    // If the stream ends a moment before the connection is told, some of the others are begun.
+    while let Some(reply) = client.try_reply().expect("no answer is cut, and no reset comes") {
+        assert_eq!(reply.status, 200);
+    }
     program.assert_ends_well();
 }
 
