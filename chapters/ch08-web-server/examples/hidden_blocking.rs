@@ -495,7 +495,7 @@ fn print(out: &mut dyn Write) -> io::Result<()> {
         let judged = if gap.longest >= SEVERAL * moved {
             ""
         } else if gap.longest < SEVERAL * own {
-            "; not judged: the machine is too busy"
+            "; not judged: too short for this heart, or the machine is too busy"
         } else {
             "; not as expected"
         };

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use lexopt::{Arg, ValueExt};
@@ -113,18 +114,22 @@ impl Options {
             };
             match name {
                 "help" => return Ok(None),
-                "port" => options.port = parser.value()?.parse()?,
-                "workers" => options.workers = count(&mut parser, COUNT_MAX)?,
-                "threads" => options.threads = count(&mut parser, THREADS_MAX)?,
-                "pool" => options.pool = count(&mut parser, COUNT_MAX)?,
-                "limit-concurrency" => limits.concurrency = count(&mut parser, COUNT_MAX)?.get(),
+                "port" => options.port = port(&mut parser)?,
+                "workers" => options.workers = count(&mut parser, "workers", COUNT_MAX)?,
+                "threads" => options.threads = count(&mut parser, "threads", THREADS_MAX)?,
+                "pool" => options.pool = count(&mut parser, "pool", COUNT_MAX)?,
+                "limit-concurrency" => {
+                    limits.concurrency = count(&mut parser, "limit-concurrency", COUNT_MAX)?.get()
+                }
                 "static" => options.files = Some(folder(&mut parser)?),
-                "header-timeout" => limits.header_timeout = seconds(&mut parser)?,
-                "body-timeout" => limits.body_timeout = seconds(&mut parser)?,
-                "request-timeout" => limits.request_timeout = seconds(&mut parser)?,
-                "write-timeout" => limits.write_timeout = seconds(&mut parser)?,
-                "grace" => limits.grace = seconds(&mut parser)?,
-                "body-max" => limits.body_max = bytes(&mut parser)?,
+                "header-timeout" => limits.header_timeout = seconds(&mut parser, "header-timeout")?,
+                "body-timeout" => limits.body_timeout = seconds(&mut parser, "body-timeout")?,
+                "request-timeout" => {
+                    limits.request_timeout = seconds(&mut parser, "request-timeout")?
+                }
+                "write-timeout" => limits.write_timeout = seconds(&mut parser, "write-timeout")?,
+                "grace" => limits.grace = seconds(&mut parser, "grace")?,
+                "body-max" => limits.body_max = bytes(&mut parser, "body-max")?,
                 "half-close" => limits.half_close = true,
                 "worker" => options.is_worker = true,
                 _ => return Err(argument.unexpected()),
@@ -134,26 +139,40 @@ impl Options {
     }
 }
 
-fn count(parser: &mut lexopt::Parser, max: usize) -> Result<NonZero<usize>, lexopt::Error> {
-    parser.value()?.parse_with(|text| {
-        let count = text.parse().ok().filter(|count: &NonZero<usize>| count.get() <= max);
-        count.ok_or_else(|| format!("expected a whole number from 1 to {max}"))
-    })
+fn port(parser: &mut lexopt::Parser) -> Result<u16, lexopt::Error> {
+    value(parser, "port", "a port from 0 to 65535", |_| true)
 }
 
-fn seconds(parser: &mut lexopt::Parser) -> Result<Duration, lexopt::Error> {
-    parser.value()?.parse_with(|text| {
-        let seconds = text.parse().ok().filter(|s| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(s));
-        let expected = || format!("expected seconds from {TIMEOUT_MIN} to {TIMEOUT_MAX}");
-        seconds.map(Duration::from_secs_f64).ok_or_else(expected)
-    })
+fn count(
+    parser: &mut lexopt::Parser,
+    name: &str,
+    max: usize,
+) -> Result<NonZero<usize>, lexopt::Error> {
+    let expected = format!("a whole number from 1 to {max}");
+    value(parser, name, &expected, |count: &NonZero<usize>| count.get() <= max)
 }
 
-fn bytes(parser: &mut lexopt::Parser) -> Result<usize, lexopt::Error> {
-    parser.value()?.parse_with(|text| {
-        let bytes = text.parse().ok().filter(|bytes| *bytes <= BODY_MAX_MAX);
-        bytes.ok_or_else(|| format!("expected bytes from 0 to {BODY_MAX_MAX}"))
-    })
+fn seconds(parser: &mut lexopt::Parser, name: &str) -> Result<Duration, lexopt::Error> {
+    let expected = format!("seconds from {TIMEOUT_MIN} to {TIMEOUT_MAX}");
+    let is_allowed = |seconds: &f64| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(seconds);
+    value(parser, name, &expected, is_allowed).map(Duration::from_secs_f64)
+}
+
+fn bytes(parser: &mut lexopt::Parser, name: &str) -> Result<usize, lexopt::Error> {
+    let expected = format!("bytes from 0 to {BODY_MAX_MAX}");
+    value(parser, name, &expected, |bytes| *bytes <= BODY_MAX_MAX)
+}
+
+/// The value of an option, if it is of the type and allowed.
+fn value<T: FromStr>(
+    parser: &mut lexopt::Parser,
+    name: &str,
+    expected: &str,
+    is_allowed: impl Fn(&T) -> bool,
+) -> Result<T, lexopt::Error> {
+    let text = parser.value()?.string()?;
+    let value = text.parse().ok().filter(is_allowed);
+    value.ok_or_else(|| format!("--{name}: expected {expected}, got {text:?}").into())
 }
 
 fn folder(parser: &mut lexopt::Parser) -> Result<PathBuf, lexopt::Error> {

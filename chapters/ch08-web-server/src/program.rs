@@ -120,7 +120,8 @@ fn serve_here(options: &Options, listener: TcpListener, parent: Option<Parent>) 
     // A thread of the pool may still sleep: nobody waits for it.
     runtime.shutdown_background();
     if ended.abandoned > 0 {
-        command_line::complain(&format!("end: abandoned {} connections\n", ended.abandoned));
+        let s = if ended.abandoned == 1 { "" } else { "s" };
+        command_line::complain(&format!("end: abandoned {} connection{s}\n", ended.abandoned));
     }
     Ok(())
 }

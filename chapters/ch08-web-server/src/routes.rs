@@ -213,7 +213,7 @@ fn stats_of(stats: &Stats, places: &Places, loop_threads: usize) -> Response {
     let pool = &places.pool;
     let mut response = json(&StatsJson {
         worker: std::process::id(),
-        uptime_seconds: stats.uptime().as_secs_f64(),
+        uptime_seconds: (stats.uptime().as_secs_f64() * 1e3).round() / 1e3,
         connections: stats.connections(),
         in_flight: stats.in_progress(),
         served: stats.served(),

@@ -56,7 +56,7 @@ fn a_pool_whose_queue_is_full_refuses_at_once() {
     for _ in 0..5 {
         let _ = let_go.send(()); // else nothing would end, whatever was answered
     }
-    assert!(heard.is_ok(), "the fifth is answered before a token is free");
+    assert!(heard.is_ok(), "2 tokens, 2 that wait: the fifth is answered before a token is free");
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     assert!(refused.contains("retry-after: "), "{refused}");
     for client in clients {

@@ -130,7 +130,9 @@ fn routes_of(list: &str) -> Result<Vec<Route>, String> {
 /// A load goes to this machine and to no other. So the address is read here, and no name is looked
 /// up that could lead elsewhere.
 fn loopback(text: &str) -> Result<Url, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("{text:?} is no address: {error}"))?;
+    let mut url = Url::parse(text).map_err(|error| {
+        format!("expected an address as http://127.0.0.1:8000, got {text:?}: {error}")
+    })?;
     if url.host_str() == Some("localhost") {
         url.set_host(Some("127.0.0.1")).map_err(|error| error.to_string())?;
     }
@@ -147,7 +149,10 @@ fn loopback(text: &str) -> Result<Url, String> {
 fn run(options: &Options, out: &mut dyn Write) -> io::Result<()> {
     allow_many_descriptors()?;
     let until = Instant::now() + TIME_MAX;
-    let said = stats(&options.server, until)?;
+    let said = stats(&options.server, until).map_err(|error| {
+        let help = "is a server there? Start one: cargo run -p ch08-web-server -- --port 8000";
+        io::Error::new(error.kind(), format!("{}: {error}; {help}", options.server))
+    })?;
     expect(options, said, out)?;
     let mut verdicts = Vec::new();
     writeln!(out, "\n{HEAD}")?;
