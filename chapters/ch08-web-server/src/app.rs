@@ -163,9 +163,9 @@ impl App {
         self.router.at_mut(path).expect("it was inserted").value
     }
 
-    /// Serves the files of a folder below `/static/`. It follows symbolic links, wherever they lead,
-    /// and a pipe among the files would keep a thread for each request: whoever fills the folder is
-    /// trusted.
+    /// Serves the files of a folder below `/static/`. It follows symbolic links, wherever they
+    /// lead, and a pipe among the files would keep a thread for each request: whoever fills the
+    /// folder is trusted.
     pub fn files(mut self, folder: &std::path::Path) -> App {
         self.files = Some(ServeDir::new(folder).redirect_path_prefix(STATIC));
         self

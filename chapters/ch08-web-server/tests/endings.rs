@@ -264,8 +264,8 @@ fn a_second_signal_does_not_ask_a_handler_that_blocks_the_loop() {
     assert!(start.elapsed() < LONG_BEFORE);
 }
 
-/// A request that stands in the kernel, unread, would make a reset of the end, and the answer before
-/// it would be cut.
+/// A request that stands in the kernel, unread, would make a reset of the end, and the answer
+/// before it would be cut.
 #[test]
 fn the_last_answer_is_whole_although_the_client_has_sent_more() {
     let program = Program::start(&["--grace", "60"]);
