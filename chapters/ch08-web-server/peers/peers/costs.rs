@@ -217,8 +217,9 @@ fn words(sizes: Sizes) -> String {
         "Medians of {rounds} rounds, each with a fresh process. After the colon, divided by bare \
          hyper: the median of the rounds' ratios, and in parentheses the lowest and the \
          highest. CPU: the time of all threads of the server's process, user and kernel, for one \
-         `GET /ping` over connections that are kept alive. Idle connection: what {idle} connections that were answered once add to the resident memory of \
-         the process; what the kernel has for them is not in it.\n",
+         `GET /ping` over connections that are kept alive. Idle connection: what {idle} \
+         connections that were answered once add to the resident memory of the process; what the \
+         kernel has for them is not in it.\n",
         rounds = sizes.cost_rounds,
         idle = sizes.idle_connections,
     )
