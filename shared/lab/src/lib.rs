@@ -4,6 +4,8 @@
 //! - [`black_box`] drives a built program and says whether it shows a behaviour;
 //! - [`expected`] is the table of what each implementation shows and, as firmly, what it cannot;
 //! - [`dialogue`] holds the recorded dialogues that the book prints;
+//! - [`late_server`] is what experiments download from, [`proc`] what Linux says of a process, and
+//!   `experiment`, behind the feature of that name, how an experiment tells what it has measured;
 //! - the command `lab`, behind the feature `matrix`, builds the programs and prints the table as
 //!   measured.
 //!
@@ -23,9 +25,14 @@ pub mod dialogue;
 #[cfg(unix)]
 pub mod driven;
 pub mod expected;
+#[cfg(feature = "experiment")]
+pub mod experiment;
 #[cfg(unix)]
 pub mod family;
 pub mod inside;
+pub mod late_server;
+#[cfg(unix)]
+pub mod proc;
 pub mod program;
 pub mod verdict;
 pub mod wire;

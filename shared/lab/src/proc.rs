@@ -1,0 +1,282 @@
+//! What Linux says of a process: its memory, its threads, its time on a CPU, its switches. Read
+//! from /proc; where there is none, each of these is an error, and an experiment is not judged.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+/// The memory of a process at one moment, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Addresses that are taken (`VmSize`), whether there is memory behind them or not.
+    pub reserved: u64,
+    /// Pages that are in memory, counted one by one (`Rss` of `smaps_rollup`: what `status` says
+    /// is off by what each core has not reported yet).
+    pub resident: u64,
+    /// The tables that say where the pages lie (`VmPTE`).
+    pub page_tables: u64,
+    /// How much of it is in pages of 2 MiB. One of them would hide what is touched.
+    pub huge: u64,
+}
+
+impl Memory {
+    /// Of this process.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    pub fn now() -> io::Result<Memory> {
+        Memory::of("self")
+    }
+
+    /// Of the process with a number, or of `self`.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say, or there is no such process.
+    pub fn of(process: &str) -> io::Result<Memory> {
+        let status = read(&format!("/proc/{process}/status"))?;
+        let rollup = read(&format!("/proc/{process}/smaps_rollup"))?;
+        Ok(Memory {
+            reserved: bytes(&status, "VmSize:")?,
+            resident: bytes(&rollup, "Rss:")?,
+            page_tables: bytes(&status, "VmPTE:")?,
+            huge: bytes(&rollup, "AnonHugePages:")?,
+        })
+    }
+}
+
+/// What the whole machine holds of something, in bytes: a line of /proc/meminfo, as `KernelStack`
+/// or `Slab`.
+///
+/// # Errors
+///
+/// When the system does not say.
+pub fn of_the_machine(name: &str) -> io::Result<u64> {
+    bytes(&read("/proc/meminfo")?, &format!("{name}:"))
+}
+
+/// How many threads this process has.
+///
+/// # Errors
+///
+/// When the system does not say.
+pub fn threads() -> io::Result<usize> {
+    Ok(fs::read_dir("/proc/self/task")?.count())
+}
+
+/// How many descriptors this process has open, the one included with which that is read.
+///
+/// # Errors
+///
+/// When the system does not say.
+pub fn descriptors() -> io::Result<usize> {
+    Ok(fs::read_dir("/proc/self/fd")?.count())
+}
+
+/// The state of a thread of this process, as its letter: `R` runs or could run, `S` sleeps, …
+///
+/// # Errors
+///
+/// When the system does not say, or there is no such thread.
+pub fn state(thread: u32) -> io::Result<char> {
+    let stat = read(&format!("/proc/self/task/{thread}/stat"))?;
+    // The name before it is in parentheses, and may have some of its own.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.ok_or_else(|| unexpected("stat", &stat))
+}
+
+/// What the threads of this process have done so far, all of them that still live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activity {
+    /// Time on a CPU in the program's own code, in steps of 10 ms.
+    pub user: Duration,
+    /// Time on a CPU in the kernel, for the program, in steps of 10 ms.
+    pub system: Duration,
+    /// Time on a CPU, exactly.
+    pub on_cpu: Duration,
+    /// Time in which they could have run, and others did.
+    pub waited: Duration,
+    /// How often one gave its CPU away, since it had to wait for something.
+    pub voluntary_switches: u64,
+    /// How often the CPU was taken from one.
+    pub involuntary_switches: u64,
+}
+
+/// Who waited for a CPU for such a part of the time that it had one was not alone.
+const WAITED_MAX: f64 = 0.3;
+
+impl Activity {
+    /// Up to now.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    pub fn now() -> io::Result<Activity> {
+        let mut sum = Activity::default();
+        for thread in fs::read_dir("/proc/self/task")? {
+            let folder = thread?.path();
+            let Ok(one) = Activity::of_thread(&folder.to_string_lossy()) else {
+                continue; // it has ended meanwhile
+            };
+            sum = sum.and(one);
+        }
+        if sum == Activity::default() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(sum)
+    }
+
+    fn of_thread(folder: &str) -> io::Result<Activity> {
+        /// A tick of `stat`: 10 ms on every system that Linux's user space knows (`USER_HZ`).
+        const TICK: Duration = Duration::from_millis(10);
+
+        let (stat, schedule) =
+            (read(&format!("{folder}/stat"))?, read(&format!("{folder}/schedstat"))?);
+        let status = read(&format!("{folder}/status"))?;
+        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        // The state is field 3, utime and stime are 14 and 15.
+        let ticks =
+            |field: usize| number(after_name.split_whitespace().nth(field - 3), "stat", &stat);
+        let time = |at: usize| number(schedule.split_whitespace().nth(at), "schedstat", &schedule);
+        let times = |ticks: u64| TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+        Ok(Activity {
+            user: times(ticks(14)?),
+            system: times(ticks(15)?),
+            on_cpu: Duration::from_nanos(time(0)?),
+            waited: Duration::from_nanos(time(1)?),
+            voluntary_switches: count(&status, "voluntary_ctxt_switches:")?,
+            involuntary_switches: count(&status, "nonvoluntary_ctxt_switches:")?,
+        })
+    }
+
+    fn and(self, other: Activity) -> Activity {
+        Activity {
+            user: self.user + other.user,
+            system: self.system + other.system,
+            on_cpu: self.on_cpu + other.on_cpu,
+            waited: self.waited + other.waited,
+            voluntary_switches: self.voluntary_switches + other.voluntary_switches,
+            involuntary_switches: self.involuntary_switches + other.involuntary_switches,
+        }
+    }
+
+    /// What was done since an earlier moment, by threads that lived all the time.
+    pub fn since(self, earlier: Activity) -> Activity {
+        Activity {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+            on_cpu: self.on_cpu.saturating_sub(earlier.on_cpu),
+            waited: self.waited.saturating_sub(earlier.waited),
+            voluntary_switches: self.voluntary_switches.saturating_sub(earlier.voluntary_switches),
+            involuntary_switches: self
+                .involuntary_switches
+                .saturating_sub(earlier.involuntary_switches),
+        }
+    }
+
+    /// Why nothing can be said about times measured meanwhile, if others had the CPU.
+    pub fn disturbed(self) -> Option<String> {
+        let is_disturbed = self.waited > self.on_cpu.mul_f64(WAITED_MAX);
+        is_disturbed.then(|| {
+            format!(
+                "the machine is busy: {:?} on a CPU, {:?} waiting for one",
+                self.on_cpu, self.waited
+            )
+        })
+    }
+}
+
+fn read(path: &str) -> io::Result<String> {
+    fs::read_to_string(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))
+}
+
+/// The number after a name, in bytes; /proc gives it in KiB.
+fn bytes(text: &str, name: &str) -> io::Result<u64> {
+    let value = value(text, name)?;
+    Ok(number(value.strip_suffix(" kB"), name, value)? * 1024)
+}
+
+fn count(text: &str, name: &str) -> io::Result<u64> {
+    let value = value(text, name)?;
+    number(Some(value), name, value)
+}
+
+fn value<'a>(text: &'a str, name: &str) -> io::Result<&'a str> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map(str::trim).ok_or_else(|| unexpected(name, "nothing"))
+}
+
+fn number(word: Option<&str>, name: &str, text: &str) -> io::Result<u64> {
+    word.and_then(|word| word.trim().parse().ok()).ok_or_else(|| unexpected(name, text))
+}
+
+fn unexpected(name: &str, text: &str) -> io::Error {
+    io::Error::other(format!("{name} says {text:?}"))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::hint::black_box;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn memory_grows_by_what_is_touched() {
+        const BYTES: usize = 32 << 20;
+
+        let before = Memory::now().expect("Linux says it");
+        let touched = black_box(vec![1_u8; BYTES]);
+        let after = Memory::now().expect("Linux says it");
+        drop(touched);
+        let grown = after.resident.saturating_sub(before.resident);
+        assert!(grown > BYTES as u64 / 2, "{before:?} {after:?}");
+        assert!(after.reserved >= after.resident, "{after:?}");
+        assert!(of_the_machine("KernelStack").is_ok_and(|bytes| bytes > 0));
+        assert!(of_the_machine("Nothing").is_err());
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_counted_and_sleeps() {
+        let before = threads().expect("Linux says it");
+        let (release, released) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let waiting = thread::spawn(move || {
+            let id = rustix::thread::gettid().as_raw_nonzero().get();
+            tell.send(u32::try_from(id).expect("it is positive")).expect("it is heard");
+            let _ = released.recv(); // an error: the sender was dropped
+        });
+        let id = told.recv().expect("it tells");
+        while state(id).expect("it lives") != 'S' {
+            thread::yield_now();
+        }
+        assert!(threads().expect("Linux says it") > before - 1);
+        drop(release);
+        waiting.join().expect("it only waits");
+        assert!(descriptors().is_ok_and(|open| open > 3));
+    }
+
+    #[test]
+    fn what_computes_has_been_on_a_cpu_and_what_waits_has_switched() {
+        let before = Activity::now().expect("Linux says it");
+        while Activity::now().expect("Linux says it").since(before).on_cpu
+            < Duration::from_millis(5)
+        {
+            black_box(fib_timing::fib(black_box(20)));
+        }
+        thread::sleep(Duration::from_millis(1)); // sleeps because a sleep is what is counted
+        let done = Activity::now().expect("Linux says it").since(before);
+        assert!(done.voluntary_switches >= 1, "{done:?}");
+    }
+
+    #[test]
+    fn who_waits_for_a_cpu_is_disturbed() {
+        let alone = Activity { on_cpu: Duration::from_secs(1), ..Activity::default() };
+        assert_eq!(alone.disturbed(), None);
+        let busy = Activity { waited: Duration::from_millis(400), ..alone };
+        assert!(busy.disturbed().is_some_and(|reason| reason.contains("busy")));
+    }
+}
