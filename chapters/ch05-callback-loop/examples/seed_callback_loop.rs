@@ -1,0 +1,257 @@
+//! A callback loop of twenty lines, as a text on asynchronous programs prints it. What is wrong
+//! with it?
+//!
+//! The loop keeps timers in order, asks its selector, and calls back: the whole idea of chapter 5.
+//! Here it is in Rust, with its input and its clock handed in. Predict: how many turns it takes
+//! while nothing happens; which of three lines that come at once it answers; what `x` and the end
+//! of the input do; how many hellos come in a minute; and what a clock that is set back does.
+//!
+//! `cargo run -p ch05-callback-loop --example seed_callback_loop`
+
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, BufRead, BufReader, PipeReader, Write};
+use std::process::ExitCode;
+
+use fib_timing::fib;
+use lab::experiment::{Experiment, Report};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "seed_callback_loop");
+
+/// What ends a Python program with a traceback.
+type Raised = Result<(), &'static str>;
+type OnLine = fn(&SeedLoop, &str) -> Raised;
+type OnTime = fn(&SeedLoop) -> Raised;
+
+// ANCHOR: seed
+/// BROKEN: the loop of the text.
+struct SeedLoop {
+    running: Cell<bool>,
+    stdin: RefCell<BufReader<PipeReader>>,
+    stdin_handlers: Vec<OnLine>,
+    timers: RefCell<Vec<(f64, OnTime)>>,
+    ours: Ours,
+}
+
+/// What we have put in: a clock that goes on from turn to turn, a limit, and a place for output.
+struct Ours {
+    time: fn(u64) -> f64,
+    turns: Cell<u64>,
+    turns_max: u64,
+    said: RefCell<Vec<String>>,
+}
+
+impl SeedLoop {
+    fn run_forever(&self) -> Raised {
+        self.running.set(true);
+        while self.running.get() && self.ours.turn() {
+            // First check for available IO input
+            if self.select_0() {
+                let mut line = String::new();
+                self.stdin.borrow_mut().read_line(&mut line).map_err(|_| "OSError")?;
+                for callback in &self.stdin_handlers {
+                    callback(self, line.trim())?;
+                }
+            }
+            // Handle timer events
+            while self.timers.borrow().first().is_some_and(|(due, _)| *due < self.time()) {
+                let (_, handler) = self.timers.borrow_mut().remove(0);
+                handler(self)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `insort` of a pair, time and function.
+    fn add_timer(&self, wait_time: f64, callback: OnTime) -> Raised {
+        let (due, mut timers) = (self.time() + wait_time, self.timers.borrow_mut());
+        if timers.iter().any(|(other, _)| *other == due) {
+            return Err("TypeError: '<' not supported between functions"); // the times are equal
+        }
+        let place = timers.partition_point(|(other, _)| *other < due);
+        timers.insert(place, (due, callback));
+        Ok(())
+    }
+    // ANCHOR_END: seed
+
+    fn time(&self) -> f64 {
+        (self.ours.time)(self.ours.turns.get())
+    }
+
+    /// `selector.select(0)`: is there anything? It does not wait.
+    fn select_0(&self) -> bool {
+        let stdin = self.stdin.borrow();
+        let mut polled = [PollFd::new(stdin.get_ref(), PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())).expect("poll(2) of our own pipe works");
+        !polled[0].revents().is_empty()
+    }
+
+    fn say(&self, line: String) {
+        self.ours.said.borrow_mut().push(line);
+    }
+}
+
+impl Ours {
+    fn turn(&self) -> bool {
+        self.turns.set(self.turns.get() + 1);
+        self.turns.get() <= self.turns_max
+    }
+}
+
+// ANCHOR: program
+fn on_stdin_input(seed: &SeedLoop, line: &str) -> Raised {
+    if line == "exit" {
+        seed.running.set(false);
+        return Ok(());
+    }
+    let n = line.parse().map_err(|_| "ValueError: invalid literal for int()")?;
+    seed.say(format!("fib({n}) = {}", fib(n)));
+    Ok(())
+}
+
+fn print_hello(seed: &SeedLoop) -> Raised {
+    seed.say(format!("{:.1} - Hello world!", seed.time()));
+    seed.add_timer(3.0, print_hello)
+}
+// ANCHOR_END: program
+
+// ANCHOR: f
+/// In the text nobody calls it. It returns a function that keeps `x`. Without `move`, that function
+/// would borrow `x`, which is gone when `f` returns, and it would not compile.
+fn f(x: String) -> impl Fn() -> String {
+    move || x.clone()
+}
+// ANCHOR_END: f
+
+// ANCHOR: run
+struct Ended {
+    said: Vec<String>,
+    how: Raised,
+    turns: u64,
+}
+
+/// Runs the program for some turns at most. `timers` are added at the start, for now.
+fn run(input: &str, is_closed: bool, timers: &[OnTime], turns_max: u64, time: Clock) -> Ended {
+    let (stdin, mut writer) = io::pipe().expect("two descriptors are free");
+    writer.write_all(input.as_bytes()).expect("the pipe is empty");
+    let _open = (!is_closed).then_some(writer);
+    let seed = SeedLoop {
+        running: Cell::new(false),
+        stdin: RefCell::new(BufReader::new(stdin)),
+        stdin_handlers: vec![on_stdin_input],
+        timers: RefCell::default(),
+        ours: Ours { time, turns: Cell::new(0), turns_max, said: RefCell::default() },
+    };
+    let added = timers.iter().try_for_each(|timer| seed.add_timer(0.0, *timer));
+    let how = added.and_then(|()| seed.run_forever());
+    Ended { said: seed.ours.said.take(), how, turns: seed.ours.turns.get().min(turns_max) }
+}
+// ANCHOR_END: run
+
+// ANCHOR: clocks
+type Clock = fn(u64) -> f64;
+
+/// A turn takes 0.7 s.
+fn clock(turn: u64) -> f64 {
+    turn as f64 * 0.7
+}
+
+/// The same, and set back by an hour after 30 s.
+fn clock_set_back(turn: u64) -> f64 {
+    let time = clock(turn);
+    if time < 30.0 { time } else { time - 3600.0 }
+}
+
+/// So many turns are a minute.
+const MINUTE: u64 = 85;
+// ANCHOR_END: clocks
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    const TURNS: u64 = 10_000;
+
+    report.expects("it never sleeps, answers one line of three, and dies of the rest")?;
+    let idle = run("", false, &[], TURNS, clock);
+    report.say(format_args!("nothing happens       {} turns of {TURNS}", idle.turns))?;
+    let two: &[OnTime] = &[print_hello, print_hello];
+    for (what, input, is_closed, timers) in [
+        ("exit alone", "exit\n", false, &[] as &[OnTime]),
+        ("10, 11, exit at once", "10\n11\nexit\n", false, &[]),
+        ("x", "x\n", false, &[]),
+        ("the end of the input", "", true, &[]),
+        ("two timers at once", "", false, two),
+    ] {
+        let Ended { said, how, turns } = run(input, is_closed, timers, TURNS, clock);
+        let how = match how {
+            Ok(()) if turns == TURNS => "still running",
+            Ok(()) => "ended",
+            Err(error) => error,
+        };
+        report.say(format_args!("{what:<21} {said:?} {how}"))?;
+    }
+    let hellos = |clock| run("", false, &[print_hello], MINUTE, clock).said;
+    let first = hellos(clock)[..3].join(", ");
+    report.say(format_args!("hellos in a minute    {}: {first}, …", hellos(clock).len()))?;
+    report.say(format_args!("the clock set back    {}", hellos(clock_set_back).len()))?;
+    report.say(f("f(x)                  keeps its x".to_owned())())
+}
+
+fn main() -> ExitCode {
+    EXPERIMENT.main(measure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURNS: u64 = 1000;
+
+    #[test]
+    fn while_nothing_happens_it_turns_and_turns() {
+        assert_eq!(run("", false, &[], TURNS, clock).turns, TURNS);
+    }
+
+    #[test]
+    fn of_lines_that_come_at_once_it_answers_the_first() {
+        let ended = run("10\n11\nexit\n", false, &[], TURNS, clock);
+        assert_eq!((ended.said, ended.turns), (vec!["fib(10) = 55".to_owned()], TURNS));
+    }
+
+    #[test]
+    fn an_exit_that_comes_alone_is_honoured() {
+        let ended = run("exit\n", false, &[print_hello], TURNS, clock);
+        assert_eq!((ended.how, ended.turns), (Ok(()), 1));
+    }
+
+    #[test]
+    fn a_line_that_is_no_number_ends_it_and_so_does_the_end_of_the_input() {
+        let error = Err("ValueError: invalid literal for int()");
+        assert_eq!(run("x\n", false, &[], TURNS, clock).how, error);
+        assert_eq!(run("", true, &[], TURNS, clock).how, error);
+    }
+
+    #[test]
+    fn two_timers_for_the_same_time_end_it() {
+        let ended = run("", false, &[print_hello, print_hello], TURNS, clock);
+        assert!(ended.how.is_err_and(|error| error.starts_with("TypeError")));
+    }
+
+    #[test]
+    fn the_lateness_of_each_hello_is_added_to_the_next() {
+        let said = run("", false, &[print_hello], 30, clock).said;
+        let hellos = ["0.7", "4.2", "7.7", "11.2", "14.7", "18.2"];
+        assert_eq!(said, hellos.map(|time| format!("{time} - Hello world!")));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_the_hellos() {
+        let hellos = |clock| run("", false, &[print_hello], MINUTE, clock).said.len();
+        assert_eq!((hellos(clock), hellos(clock_set_back)), (17, 9));
+    }
+
+    #[test]
+    fn f_keeps_its_x() {
+        assert_eq!(f("x".to_owned())(), "x");
+    }
+}

@@ -1,0 +1,229 @@
+//! Where should a loop keep 100,000 timers?
+//!
+//! A sorted list, as a text has it (`bisect.insort`, and `del timers[0]`); a binary heap; a wheel
+//! of slots, one a millisecond. Each keeps the same timers while time goes on: who is due is taken
+//! out, and asks again. Predict how the time for one timer grows from 1,000 to 100,000 timers.
+//!
+//! `cargo run -p ch05-callback-loop --example timers`
+
+#![forbid(unsafe_code)]
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hint::black_box;
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use ch05_callback_loop::EventLoop;
+use lab::experiment::{Experiment, Judgement, Report};
+
+const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "timers");
+
+/// In milliseconds. Whoever asks says when "now" is: no clock on a wall can be set back here.
+type Time = u64;
+/// Given out in order.
+type Key = u64;
+
+trait Timers: Default {
+    fn insert(&mut self, deadline: Time, key: Key);
+    /// Adds those due to `due`, the earliest first, and of equal deadlines the smallest key. To be
+    /// called for each millisecond.
+    fn take_due(&mut self, now: Time, due: &mut Vec<Key>);
+}
+
+// ANCHOR: list
+/// The earliest first.
+#[derive(Default)]
+struct List(Vec<(Time, Key)>);
+
+impl Timers for List {
+    fn insert(&mut self, deadline: Time, key: Key) {
+        let place = self.0.partition_point(|timer| *timer < (deadline, key));
+        self.0.insert(place, (deadline, key)); // moves all that are later
+    }
+
+    fn take_due(&mut self, now: Time, due: &mut Vec<Key>) {
+        while self.0.first().is_some_and(|(deadline, _)| *deadline <= now) {
+            due.push(self.0.remove(0).1); // moves all
+        }
+    }
+}
+// ANCHOR_END: list
+
+// ANCHOR: heap
+#[derive(Default)]
+struct Heap(BinaryHeap<Reverse<(Time, Key)>>);
+
+impl Timers for Heap {
+    fn insert(&mut self, deadline: Time, key: Key) {
+        self.0.push(Reverse((deadline, key)));
+    }
+
+    fn take_due(&mut self, now: Time, due: &mut Vec<Key>) {
+        while self.0.peek().is_some_and(|Reverse((deadline, _))| *deadline <= now) {
+            due.extend(self.0.pop().map(|Reverse((_, key))| key));
+        }
+    }
+}
+// ANCHOR_END: heap
+
+// ANCHOR: wheel
+const SLOTS: usize = 4096;
+
+/// A slot for each of the next 4,096 ms. What is due later lies in the same slots, and is passed by
+/// once a round.
+struct Wheel(Vec<Vec<(Time, Key)>>);
+
+impl Default for Wheel {
+    fn default() -> Wheel {
+        Wheel(vec![Vec::new(); SLOTS])
+    }
+}
+
+impl Timers for Wheel {
+    fn insert(&mut self, deadline: Time, key: Key) {
+        self.0[deadline as usize % SLOTS].push((deadline, key));
+    }
+
+    fn take_due(&mut self, now: Time, due: &mut Vec<Key>) {
+        self.0[now as usize % SLOTS].retain(|(deadline, key)| {
+            let is_due = *deadline <= now;
+            due.extend(is_due.then_some(*key));
+            !is_due
+        });
+    }
+}
+// ANCHOR_END: wheel
+
+// ANCHOR: cost
+/// Timers are set for some time up to this: 100,000 of them for the next minute. So with any number
+/// the same number is due in a millisecond.
+fn horizon(number: u64) -> Time {
+    number * 6 / 10
+}
+
+/// Always the same times, each made of the last.
+fn random(state: &mut u64, horizon: Time) -> Time {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    1 + (*state >> 33) % horizon
+}
+
+/// What one timer costs, from its insertion to its end, while there are so many. And the order in
+/// which they became due.
+fn cost<T: Timers>(number: u64, turns: Time) -> (Duration, Vec<Key>) {
+    let (mut timers, mut state, mut next) = (T::default(), 1, 0);
+    let horizon = horizon(number);
+    let mut first: Vec<Time> = (0..number).map(|_| random(&mut state, horizon)).collect();
+    first.sort_unstable(); // so that the list is filled at its end
+    for deadline in first {
+        timers.insert(deadline, next);
+        next += 1;
+    }
+    let (start, mut all, mut due) = (Instant::now(), Vec::new(), Vec::new());
+    for now in 1..=turns {
+        timers.take_due(now, &mut due);
+        for key in due.drain(..) {
+            all.push(key);
+            timers.insert(now + random(&mut state, horizon), next);
+            next += 1;
+        }
+    }
+    let each = u32::try_from(all.len().max(1)).unwrap_or(u32::MAX);
+    (start.elapsed() / each, black_box(all))
+}
+// ANCHOR_END: cost
+
+// ANCHOR: descriptors
+/// How many descriptors 1,000 timers add to a loop.
+#[cfg(target_os = "linux")]
+fn descriptors() -> io::Result<usize> {
+    let event_loop = EventLoop::new()?;
+    let before = lab::proc::descriptors()?;
+    for _ in 0..1000 {
+        event_loop.call_later(Duration::from_secs(3600), |_| {});
+    }
+    Ok(lab::proc::descriptors()?.saturating_sub(before))
+}
+// ANCHOR_END: descriptors
+
+#[cfg(not(target_os = "linux"))]
+fn descriptors() -> io::Result<usize> {
+    EventLoop::new()?;
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// So many milliseconds are measured.
+const TURNS: Time = 1500;
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("the list grows with the number, the heap hardly, the wheel not")?;
+    report.say(format_args!("a timer, in µs{:>10}{:>8}{:>8}", "list", "heap", "wheel"))?;
+    let mut ratio = 0.0;
+    for number in [1_000, 10_000, 100_000] {
+        let (list, _) = cost::<List>(number, TURNS);
+        let (heap, _) = cost::<Heap>(number, TURNS);
+        let (wheel, _) = cost::<Wheel>(number, TURNS);
+        let [a, b, c] = [list, heap, wheel].map(|time| time.as_secs_f64() * 1e6);
+        report.say(format_args!("{number:>13} {a:>10.2}{b:>8.2}{c:>8.2}"))?;
+        ratio = a / b;
+    }
+    report.say("")?;
+    let judged = Judgement::of(ratio > 3.0, || "the list was nearly as quick".into());
+    report.claim("C44", ratio, "times the heap's cost, the list's, at 100,000", judged)?;
+    let (added, judged) = match descriptors() {
+        Ok(added) => (added, Judgement::of(added == 0, || "timers have descriptors".into())),
+        Err(error) => (0, Judgement::NotJudged(error.to_string())),
+    };
+    report.claim("C22", added as f64, "descriptors for 1,000 timers", judged)
+}
+
+fn main() -> ExitCode {
+    EXPERIMENT.main(measure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_three_name_the_same_timers_in_the_same_order() {
+        let (_, list) = cost::<List>(500, 1000);
+        assert!(list.len() > 50, "{}", list.len());
+        assert_eq!(list, cost::<Heap>(500, 1000).1);
+        assert_eq!(list, cost::<Wheel>(500, 1000).1);
+    }
+
+    fn due<T: Timers>(deadlines: &[Time]) -> Vec<Key> {
+        let (mut timers, mut due) = (T::default(), Vec::new());
+        for (key, deadline) in (0..).zip(deadlines) {
+            timers.insert(*deadline, key);
+        }
+        (0..=5000).for_each(|now| timers.take_due(now, &mut due));
+        due
+    }
+
+    #[test]
+    fn equal_deadlines_keep_their_order_and_a_later_round_is_not_due_yet() {
+        let deadlines = [4100, 4, 7, 4, 4];
+        let expected = [1, 3, 4, 2, 0];
+        assert_eq!(due::<List>(&deadlines), expected);
+        assert_eq!(due::<Heap>(&deadlines), expected);
+        assert_eq!(due::<Wheel>(&deadlines), expected);
+    }
+
+    #[test]
+    fn at_a_hundred_thousand_the_list_costs_several_times_as_much() {
+        let best = |cost: fn(u64, Time) -> (Duration, Vec<Key>)| {
+            (0..3).map(|_| cost(100_000, 30).0).min().unwrap_or_default()
+        };
+        let (list, heap) = (best(cost::<List>), best(cost::<Heap>));
+        assert!(list > 2 * heap, "{list:?} {heap:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_selector_knows_no_timer() {
+        assert_eq!(descriptors().expect("Linux says it"), 0);
+    }
+}
