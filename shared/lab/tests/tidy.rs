@@ -309,3 +309,55 @@ fn the_readme_shows_a_recorded_dialogue() {
     let readme = read(root().join("README.md"));
     assert!(readme.contains(&shown.join("\n")), "README does not show:\n{}", shown.join("\n"));
 }
+
+/// Each item of the sources has its place, and each place exists.
+#[test]
+fn each_item_of_the_sources_has_its_row_and_each_row_names_a_program_that_exists() {
+    /// The sources, and how many items each has.
+    const ITEMS: [(&str, u32); 6] =
+        [("S0", 37), ("S1", 14), ("S2", 16), ("S2r", 6), ("S3", 24), ("S4", 22)];
+
+    let page = read(root().join("book/text/en/sources.md"));
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| S"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let mut seen: Vec<(String, u32)> = rows.iter().flat_map(|row| items(row[1])).collect();
+    let expected = ITEMS.iter().flat_map(|(source, count)| {
+        (1..=*count).map(|number| ((*source).to_owned(), number)).collect::<Vec<_>>()
+    });
+    let mut expected: Vec<(String, u32)> = expected.collect();
+    seen.sort();
+    expected.sort();
+    assert_eq!(seen, expected);
+    for row in rows {
+        let program = row[3].trim_matches('`');
+        assert!(program.is_empty() || is_there(program), "{}: there is no {program}", row[1]);
+        assert!(!row[4].is_empty(), "{}: no page", row[1]);
+    }
+}
+
+/// The items of a row: `S0-28/29` and `S4-03..05` are several.
+fn items(id: &str) -> Vec<(String, u32)> {
+    let (source, numbers) = id.split_once('-').expect("an item has a source and a number");
+    let number = |text: &str| text.parse::<u32>().expect("it is a number");
+    let numbers: Vec<u32> = match numbers.split_once("..") {
+        Some((first, last)) => (number(first)..=number(last)).collect(),
+        None => numbers.split('/').map(number).collect(),
+    };
+    numbers.into_iter().map(|number| (source.to_owned(), number)).collect()
+}
+
+/// Is there a package of this name, and an example of it, if one is named?
+fn is_there(program: &str) -> bool {
+    let (package, example) = program.split_once(' ').unwrap_or((program, ""));
+    let folder = ["chapters", "shared"].map(|place| root().join(place).join(package));
+    let found = folder.into_iter().find(|folder| folder.join("Cargo.toml").is_file());
+    found.is_some_and(|folder| {
+        let examples = folder.join("examples");
+        example.is_empty()
+            || examples.join(example).join("main.rs").is_file()
+            || examples.join(format!("{example}.rs")).is_file()
+    })
+}

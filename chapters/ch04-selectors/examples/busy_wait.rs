@@ -1,0 +1,169 @@
+//! Three ways of waiting 300 ms for one byte: ask without pause, ask every 10 ms, or let the kernel
+//! say when.
+//!
+//! Predict for each: how many reads, how much CPU time, and how late the byte is taken.
+//!
+//! `cargo run -q -p ch04-selectors --example busy_wait`
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, PipeReader, Write};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lab::experiment::{Experiment, Judgement, Report};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, read};
+use rustix::time::{ClockId, clock_gettime};
+
+const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "busy_wait");
+
+/// The byte comes after this.
+const WAIT: Duration = Duration::from_millis(300);
+
+const NAP: Duration = Duration::from_millis(10);
+
+// ANCHOR: ways
+/// Asks again and again, and uses its core for nothing else.
+fn busy(pipe: &PipeReader) -> io::Result<usize> {
+    reads_until_there(pipe, || Ok(()))
+}
+
+/// Asks, and sleeps for a while.
+fn napping(pipe: &PipeReader) -> io::Result<usize> {
+    reads_until_there(pipe, || {
+        thread::sleep(NAP);
+        Ok(())
+    })
+}
+
+/// Asks, and sleeps until there is something to read.
+fn polling(pipe: &PipeReader) -> io::Result<usize> {
+    reads_until_there(pipe, || {
+        poll(&mut [PollFd::new(pipe, PollFlags::IN)], None)?;
+        Ok(())
+    })
+}
+
+/// Reads until there is a byte, and returns how many reads that took.
+fn reads_until_there(
+    pipe: &PipeReader,
+    mut between: impl FnMut() -> io::Result<()>,
+) -> io::Result<usize> {
+    for reads in 1.. {
+        match read(pipe, &mut [0]) {
+            Ok(_) => return Ok(reads),
+            Err(Errno::AGAIN) => between()?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    unreachable!("there are more numbers than anybody counts")
+}
+// ANCHOR_END: ways
+
+struct Waited {
+    reads: usize,
+    on_cpu: Duration,
+    /// Between the write and the end of the wait.
+    late: Duration,
+    wall: Duration,
+}
+
+fn on_cpu() -> io::Result<Duration> {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).map_err(io::Error::other)
+}
+
+// ANCHOR: measure
+/// Waits in one of the three ways for a byte that another thread writes.
+fn wait(way: fn(&PipeReader) -> io::Result<usize>, wait: Duration) -> io::Result<Waited> {
+    let (pipe, mut writer) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&pipe, true)?;
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            told.recv().map_err(io::Error::other)?;
+            thread::sleep(wait);
+            let written = Instant::now();
+            writer.write_all(b"x")?;
+            Ok::<Instant, io::Error>(written)
+        });
+        let (start, before) = (Instant::now(), on_cpu()?);
+        tell.send(()).map_err(io::Error::other)?;
+        let reads = way(&pipe)?;
+        let (end, on_cpu) = (Instant::now(), on_cpu()?.saturating_sub(before));
+        let written = writing.join().expect("it does not panic")?;
+        let late = end.saturating_duration_since(written);
+        Ok(Waited { reads, on_cpu, late, wall: end - start })
+    })
+}
+// ANCHOR_END: measure
+
+impl Waited {
+    /// Of its time, how much did it have a CPU?
+    fn part(&self) -> f64 {
+        self.on_cpu.div_duration_f64(self.wall)
+    }
+}
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("one whole core, and little; late by nothing, up to a nap, and nothing")?;
+    report.say(format_args!(
+        "{:<24}{:>10}{:>13}{:>13}",
+        "waits 300 ms", "reads", "CPU in ms", "late by ms"
+    ))?;
+    let mut row = |name: &str, waited: &Waited| {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let (reads, cpu, late) = (waited.reads, ms(waited.on_cpu), ms(waited.late));
+        report.say(format_args!("{name:<24}{reads:>10}{cpu:>13.2}{late:>13.2}"))
+    };
+    let busy_waited = wait(busy, WAIT)?;
+    row("reads without pause", &busy_waited)?;
+    row("sleeps 10 ms, reads", &wait(napping, WAIT)?)?;
+    let polled = wait(polling, WAIT)?;
+    row("poll, then reads", &polled)?;
+    report.say("")?;
+    let judged = Judgement::of(busy_waited.reads > 1_000 && polled.reads == 2, || {
+        format!("{} and {} reads", busy_waited.reads, polled.reads)
+    });
+    let reason = (busy_waited.part() < 0.5).then(|| "others had the CPU".to_owned());
+    report.claim("C66", 100.0 * busy_waited.part(), "% of a core", judged.unless(reason))
+}
+
+fn main() -> ExitCode {
+    EXPERIMENT.main(measure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn waited(way: fn(&PipeReader) -> io::Result<usize>) -> Waited {
+        wait(way, SHORT).expect("a pipe and a thread are free")
+    }
+
+    #[test]
+    fn poll_needs_one_read_to_find_nothing_and_one_to_take_the_byte() {
+        assert!(waited(polling).reads <= 2, "the byte may be there already");
+    }
+
+    #[test]
+    fn without_a_pause_the_reads_are_many_and_a_core_is_taken() {
+        let (busy, polled) = (waited(busy), waited(polling));
+        let judged = Judgement::of(busy.reads > 100 && busy.on_cpu > 5 * polled.on_cpu, || {
+            format!("{} reads, {:?} against {:?}", busy.reads, busy.on_cpu, polled.on_cpu)
+        });
+        let reason = (busy.part() < 0.5).then(|| "others had the CPU".to_owned());
+        judged.unless(reason).assert();
+    }
+
+    #[test]
+    fn who_naps_reads_no_more_than_once_a_nap() {
+        let napped = waited(napping);
+        let naps = napped.wall.div_duration_f64(NAP) as usize;
+        assert!(napped.reads <= naps + 2, "{} reads, {naps} naps", napped.reads);
+    }
+}

@@ -1,0 +1,359 @@
+//! One small interface, and three ways of waiting behind it: select(2), poll(2), and epoll(7) on
+//! Linux or kqueue(2) on macOS and FreeBSD.
+//!
+//! This is what Python's `selectors` does, and `mio` and `polling` in Rust. Predict which one this
+//! machine gets when it asks for the best, and what a program still notices of the choice.
+//!
+//! `cargo run -q -p ch04-selectors --example mini_selectors`
+
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lab::experiment::{Experiment, Report};
+
+const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "mini_selectors");
+
+// ANCHOR: interface
+type Key = u64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interest {
+    Read,
+    Write,
+}
+
+trait Selector<'fd> {
+    fn register(&mut self, key: Key, fd: BorrowedFd<'fd>, interest: Interest) -> io::Result<()>;
+
+    fn unregister(&mut self, key: Key) -> io::Result<()>;
+
+    /// The keys of what is ready, sorted. Waits until there is one, but no longer than `timeout`.
+    fn select(&mut self, timeout: Duration) -> io::Result<Vec<Key>>;
+
+    fn modify(&mut self, key: Key, fd: BorrowedFd<'fd>, interest: Interest) -> io::Result<()> {
+        self.unregister(key)?;
+        self.register(key, fd, interest)
+    }
+}
+// ANCHOR_END: interface
+
+type Watched<'fd> = HashMap<Key, (BorrowedFd<'fd>, Interest)>;
+
+fn forget(watched: &mut Watched<'_>, key: Key) -> io::Result<()> {
+    watched.remove(&key).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn sorted(mut keys: Vec<Key>) -> Vec<Key> {
+    keys.sort_unstable();
+    keys
+}
+
+// ANCHOR: select
+#[derive(Default)]
+struct Select<'fd>(Watched<'fd>);
+
+impl<'fd> Selector<'fd> for Select<'fd> {
+    fn register(&mut self, key: Key, fd: BorrowedFd<'fd>, interest: Interest) -> io::Result<()> {
+        if fd.as_raw_fd() >= nix::sys::select::FD_SETSIZE as i32 {
+            return Err(io::ErrorKind::InvalidInput.into()); // the set has no bit for it
+        }
+        self.0.insert(key, (fd, interest));
+        Ok(())
+    }
+
+    fn unregister(&mut self, key: Key) -> io::Result<()> {
+        forget(&mut self.0, key)
+    }
+
+    fn select(&mut self, timeout: Duration) -> io::Result<Vec<Key>> {
+        use nix::sys::select::{FdSet, select};
+        use nix::sys::time::{TimeVal, TimeValLike};
+
+        let (mut reading, mut writing) = (FdSet::new(), FdSet::new());
+        for (fd, interest) in self.0.values() {
+            match interest {
+                Interest::Read => reading.insert(*fd),
+                Interest::Write => writing.insert(*fd),
+            }
+        }
+        let micros = timeout.as_nanos().div_ceil(1_000).try_into().unwrap_or(i64::MAX);
+        let mut timeout = TimeVal::microseconds(micros);
+        select(None, &mut reading, &mut writing, None, &mut timeout)?;
+        let is_ready = |(fd, interest): &(BorrowedFd<'_>, Interest)| match interest {
+            Interest::Read => reading.contains(*fd),
+            Interest::Write => writing.contains(*fd),
+        };
+        let ready = self.0.iter().filter(|(_, watched)| is_ready(watched));
+        Ok(sorted(ready.map(|(key, _)| *key).collect()))
+    }
+}
+// ANCHOR_END: select
+
+// ANCHOR: poll
+#[derive(Default)]
+struct Poll<'fd>(Watched<'fd>);
+
+impl<'fd> Selector<'fd> for Poll<'fd> {
+    fn register(&mut self, key: Key, fd: BorrowedFd<'fd>, interest: Interest) -> io::Result<()> {
+        self.0.insert(key, (fd, interest));
+        Ok(())
+    }
+
+    fn unregister(&mut self, key: Key) -> io::Result<()> {
+        forget(&mut self.0, key)
+    }
+
+    fn select(&mut self, timeout: Duration) -> io::Result<Vec<Key>> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        let flags = |interest: &Interest| match interest {
+            Interest::Read => PollFlags::IN,
+            Interest::Write => PollFlags::OUT,
+        };
+        let (keys, mut polled): (Vec<Key>, Vec<PollFd<'_>>) = self
+            .0
+            .iter()
+            .map(|(key, (fd, interest))| (*key, PollFd::from_borrowed_fd(*fd, flags(interest))))
+            .unzip();
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+        poll(&mut polled, Some(&timeout))?;
+        let ready = keys.iter().zip(&polled).filter(|(_, polled)| !polled.revents().is_empty());
+        Ok(sorted(ready.map(|(key, _)| *key).collect()))
+    }
+}
+// ANCHOR_END: poll
+
+/// The one of this system: the list of interests is the kernel's.
+#[cfg(target_os = "linux")]
+mod system {
+    use std::os::fd::OwnedFd;
+
+    use rustix::buffer::spare_capacity;
+    use rustix::event::{Timespec, epoll};
+
+    use super::*;
+
+    // ANCHOR: epoll
+    pub(crate) struct Epoll<'fd> {
+        list: OwnedFd,
+        /// Only because a key is what our interface removes.
+        watched: Watched<'fd>,
+    }
+
+    impl Epoll<'_> {
+        pub(crate) fn new() -> io::Result<Self> {
+            let list = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+            Ok(Epoll { list, watched: Watched::new() })
+        }
+    }
+
+    impl<'fd> Selector<'fd> for Epoll<'fd> {
+        fn register(&mut self, key: Key, fd: BorrowedFd<'fd>, what: Interest) -> io::Result<()> {
+            let flags = match what {
+                Interest::Read => epoll::EventFlags::IN,
+                Interest::Write => epoll::EventFlags::OUT,
+            };
+            epoll::add(&self.list, fd, epoll::EventData::new_u64(key), flags)?;
+            self.watched.insert(key, (fd, what));
+            Ok(())
+        }
+
+        fn unregister(&mut self, key: Key) -> io::Result<()> {
+            let (fd, _) = self.watched.remove(&key).ok_or(io::ErrorKind::NotFound)?;
+            Ok(epoll::delete(&self.list, fd)?)
+        }
+
+        fn select(&mut self, timeout: Duration) -> io::Result<Vec<Key>> {
+            let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+            let mut reports = Vec::with_capacity(64);
+            epoll::wait(&self.list, spare_capacity(&mut reports), Some(&timeout))?;
+            Ok(sorted(reports.iter().map(|report: &epoll::Event| report.data.u64()).collect()))
+        }
+    }
+    // ANCHOR_END: epoll
+
+    pub(crate) const NAME: &str = "epoll";
+
+    pub(crate) fn best<'fd>() -> io::Result<Box<dyn Selector<'fd> + 'fd>> {
+        Ok(Box::new(Epoll::new()?))
+    }
+}
+
+/// The one of this system. Type-checked only: we have no such machine.
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+mod system {
+    use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue as List};
+
+    use super::*;
+
+    // ANCHOR: kqueue
+    pub(crate) struct Kqueue<'fd> {
+        list: List,
+        watched: Watched<'fd>,
+    }
+
+    fn event(fd: BorrowedFd<'_>, interest: Interest, flags: EvFlags, key: Key) -> KEvent {
+        let filter = match interest {
+            Interest::Read => EventFilter::EVFILT_READ,
+            Interest::Write => EventFilter::EVFILT_WRITE,
+        };
+        let number = fd.as_raw_fd() as usize;
+        KEvent::new(number, filter, flags, FilterFlag::empty(), 0, key as isize)
+    }
+
+    impl<'fd> Selector<'fd> for Kqueue<'fd> {
+        fn register(&mut self, key: Key, fd: BorrowedFd<'fd>, what: Interest) -> io::Result<()> {
+            self.list.kevent(&[event(fd, what, EvFlags::EV_ADD, key)], &mut [], None)?;
+            self.watched.insert(key, (fd, what));
+            Ok(())
+        }
+
+        fn unregister(&mut self, key: Key) -> io::Result<()> {
+            let (fd, what) = self.watched.remove(&key).ok_or(io::ErrorKind::NotFound)?;
+            self.list.kevent(&[event(fd, what, EvFlags::EV_DELETE, key)], &mut [], None)?;
+            Ok(())
+        }
+
+        fn select(&mut self, timeout: Duration) -> io::Result<Vec<Key>> {
+            let mut reports = [nothing(); 64];
+            let timeout = nix::libc::timespec {
+                tv_sec: timeout.as_secs() as _,
+                tv_nsec: timeout.subsec_nanos().into(),
+            };
+            let count = self.list.kevent(&[], &mut reports, Some(timeout))?;
+            Ok(sorted(reports[..count].iter().map(|report| report.udata() as Key).collect()))
+        }
+    }
+    // ANCHOR_END: kqueue
+
+    fn nothing() -> KEvent {
+        let (filter, flags) = (EventFilter::EVFILT_READ, EvFlags::empty());
+        KEvent::new(0, filter, flags, FilterFlag::empty(), 0, 0)
+    }
+
+    pub(crate) const NAME: &str = "kqueue";
+
+    pub(crate) fn best<'fd>() -> io::Result<Box<dyn Selector<'fd> + 'fd>> {
+        Ok(Box::new(Kqueue { list: List::new()?, watched: Watched::new() }))
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "freebsd")))]
+mod system {
+    use super::*;
+
+    pub(crate) const NAME: &str = "poll";
+
+    pub(crate) fn best<'fd>() -> io::Result<Box<dyn Selector<'fd> + 'fd>> {
+        Ok(Box::new(Poll::default()))
+    }
+}
+
+// ANCHOR: all
+/// All that there are, the best one last.
+fn all<'fd>() -> io::Result<[(&'static str, Box<dyn Selector<'fd> + 'fd>); 3]> {
+    Ok([
+        ("select", Box::new(Select::default())),
+        ("poll", Box::new(Poll::default())),
+        (system::NAME, system::best()?),
+    ])
+}
+// ANCHOR_END: all
+
+/// What a selector reports, and whether it takes a file of the disk.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    /// Of two pipes, before something is written to the second one, after it, and when the first
+    /// one's writing end is watched instead.
+    reports: [Vec<Key>; 3],
+    takes_a_file: bool,
+}
+
+// ANCHOR: use
+/// The same for each of them, whatever stands behind the interface.
+fn seen<'fd>(
+    selector: &mut dyn Selector<'fd>,
+    pipes: &'fd [(io::PipeReader, io::PipeWriter); 2],
+    file: &'fd File,
+) -> io::Result<Seen> {
+    const AT_ONCE: Duration = Duration::ZERO;
+
+    selector.register(1, pipes[0].0.as_fd(), Interest::Read)?;
+    selector.register(2, pipes[1].0.as_fd(), Interest::Read)?;
+    let silent = selector.select(AT_ONCE)?;
+    (&pipes[1].1).write_all(b"x")?;
+    let written = selector.select(Duration::from_secs(10))?;
+    selector.modify(1, pipes[0].1.as_fd(), Interest::Write)?;
+    let room = selector.select(AT_ONCE)?;
+    let takes_a_file = selector.register(3, file.as_fd(), Interest::Read).is_ok();
+    Ok(Seen { reports: [silent, written, room], takes_a_file })
+}
+// ANCHOR_END: use
+
+fn each() -> io::Result<Vec<(&'static str, Seen)>> {
+    let file = File::open(env!("CARGO_MANIFEST_PATH"))?;
+    let each_has_its_own = || Ok::<_, io::Error>([io::pipe()?, io::pipe()?]);
+    let pipes = [each_has_its_own()?, each_has_its_own()?, each_has_its_own()?];
+    let selectors = all()?.into_iter().zip(&pipes);
+    selectors
+        .map(|((name, mut selector), pipes)| Ok((name, seen(&mut *selector, pipes, &file)?)))
+        .collect()
+}
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("the same reports from each; epoll is the best here, and takes no file")?;
+    report.say(format_args!(
+        "{:<10}{:>9}{:>12}{:>16}{:>18}",
+        "", "silent", "2 written", "room in 1, too", "takes a file"
+    ))?;
+    for (name, Seen { reports: [silent, written, room], takes_a_file }) in each()? {
+        let (silent, written, room) =
+            (format!("{silent:?}"), format!("{written:?}"), format!("{room:?}"));
+        report
+            .say(format_args!("{name:<10}{silent:>9}{written:>12}{room:>16}{takes_a_file:>18}"))?;
+    }
+    report.say(format_args!("\nthe best one of this system: {}", system::NAME))
+}
+
+fn main() -> ExitCode {
+    EXPERIMENT.main(measure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_one_interface_all_three_report_the_same() {
+        for (name, seen) in each().expect("pipes are free") {
+            assert_eq!(seen.reports, [vec![], vec![2], vec![1, 2]], "{name}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_best_one_refuses_a_file() {
+        let takes = each().expect("pipes are free").into_iter().map(|(_, seen)| seen.takes_a_file);
+        assert!(takes.eq([true, true, false]));
+    }
+
+    #[test]
+    fn what_was_unregistered_is_not_reported_and_cannot_be_twice() {
+        let (reader, writer) = io::pipe().expect("a pipe is free");
+        rustix::io::write(&writer, b"x").expect("the pipe is empty");
+        for (name, mut selector) in all().expect("a descriptor is free") {
+            let registered = selector.register(1, reader.as_fd(), Interest::Read);
+            registered.expect("it can be watched");
+            assert_eq!(selector.select(Duration::ZERO).expect("it works"), [1], "{name}");
+            selector.unregister(1).expect("it was registered");
+            assert!(selector.select(Duration::ZERO).expect("it works").is_empty(), "{name}");
+            assert!(selector.unregister(1).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What one wait costs, by the number of descriptors that are watched.
+//!
+//! One of them is ready, or all are. Predict for select(2), poll(2) and epoll(7) by how much ten
+//! times the descriptors make a wait dearer: one ready, and all ready.
+//!
+//! `cargo run -q -p ch04-selectors --example scale`
+//!
+//! `--svg FILE` writes a picture as well. What is measured is this thread's time on a CPU, the
+//! least of several rounds. Nothing blocks.
+
+#![forbid(unsafe_code)]
+
+mod epoll;
+mod limit;
+mod plot;
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use epoll::{Epoll, Trigger};
+use lab::experiment::{Experiment, Judgement, Report};
+use nix::sys::select::{FD_SETSIZE, FdSet, select};
+use nix::sys::time::{TimeVal, TimeValLike};
+use plot::Line;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "scale").with_options(&["svg"]);
+
+const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+
+/// Descriptors that are none of those that are watched.
+const OTHERS: usize = 50;
+
+/// How many of them are ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ready {
+    One,
+    All,
+}
+
+/// Nanoseconds that one wait takes. `None`: it cannot be asked for so many.
+#[derive(Debug, Clone, Copy)]
+struct Costs {
+    select: Option<f64>,
+    poll: f64,
+    epoll: f64,
+}
+
+#[cfg(target_os = "linux")]
+fn counter(is_ready: bool) -> io::Result<OwnedFd> {
+    use rustix::event::{EventfdFlags, eventfd};
+
+    Ok(eventfd(is_ready.into(), EventfdFlags::CLOEXEC)?) // it can be read when it is above zero
+}
+
+#[cfg(not(target_os = "linux"))]
+fn counter(_: bool) -> io::Result<OwnedFd> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, epoll::NEEDS_LINUX))
+}
+
+// ANCHOR: costs
+fn costs(count: usize, ready: Ready) -> io::Result<Costs> {
+    let is_ready = |place| ready == Ready::All || place == count - 1;
+    let watched: Vec<OwnedFd> =
+        (0..count).map(|place| counter(is_ready(place))).collect::<io::Result<_>>()?;
+    let expected = if ready == Ready::All { count } else { 1 };
+
+    let mut polled: Vec<PollFd<'_>> =
+        watched.iter().map(|one| PollFd::new(one, PollFlags::IN)).collect();
+    let by_poll = cost(expected, || Ok(poll(&mut polled, Some(&Timespec::default()))?))?;
+
+    let mut epoll = Epoll::new()?;
+    for (key, one) in (0..).zip(&watched) {
+        epoll.add(one, key, Trigger::Level)?;
+    }
+    let by_epoll = cost(expected, || epoll.count(Some(Duration::ZERO)))?;
+    Ok(Costs { select: by_select(&watched, expected)?, poll: by_poll, epoll: by_epoll })
+}
+// ANCHOR_END: costs
+
+fn by_select(watched: &[OwnedFd], expected: usize) -> io::Result<Option<f64>> {
+    let highest = watched.iter().map(|one| one.as_raw_fd()).max().unwrap_or(0);
+    if usize::try_from(highest).map_or(true, |number| number >= FD_SETSIZE) {
+        return Ok(None);
+    }
+    let mut asked = FdSet::new();
+    watched.iter().for_each(|one| asked.insert(one.as_fd()));
+    let one_wait = || {
+        let mut set = asked; // the answer overwrites the question
+        Ok(usize::try_from(select(highest + 1, &mut set, None, None, &mut TimeVal::zero())?)
+            .expect("it counts"))
+    };
+    cost(expected, one_wait).map(Some)
+}
+
+// ANCHOR: cost
+/// The least that one wait has taken of a CPU, in nanoseconds. What disturbs it makes it longer.
+fn cost(expected: usize, mut wait: impl FnMut() -> io::Result<usize>) -> io::Result<f64> {
+    const ROUNDS: usize = 7;
+    const ROUND: Duration = Duration::from_millis(3);
+
+    let mut least = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let (start, mut waits, mut took) = (on_cpu()?, 0_u32, Duration::ZERO);
+        while took < ROUND {
+            for _ in 0..4 {
+                let ready = wait()?;
+                assert_eq!(ready, expected, "each wait reports all that are ready");
+            }
+            waits += 4;
+            took = on_cpu()?.saturating_sub(start);
+        }
+        least = least.min(took.as_nanos() as f64 / f64::from(waits));
+    }
+    Ok(least)
+}
+// ANCHOR_END: cost
+
+fn on_cpu() -> io::Result<Duration> {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).map_err(io::Error::other)
+}
+
+/// What poll(2) says of an array that is longer than the limit on descriptors. `None`: the limit is
+/// too high for such an array.
+fn too_many() -> io::Result<Option<(usize, Result<usize, Errno>)>> {
+    const LONGEST: usize = 1 << 22;
+
+    let limit = limit::raise();
+    if limit >= LONGEST {
+        return Ok(None);
+    }
+    let (reader, _writer) = io::pipe()?;
+    let mut polled: Vec<PollFd<'_>> =
+        (0..=limit).map(|_| PollFd::new(&reader, PollFlags::IN)).collect();
+    Ok(Some((limit, poll(&mut polled, Some(&Timespec::default())))))
+}
+
+/// A row of the table: how many, one ready, all ready.
+type Row = (usize, Costs, Costs);
+
+fn rows(sizes: &[usize]) -> io::Result<Vec<Row>> {
+    let limit = limit::raise();
+    let possible = sizes.iter().filter(|size| **size + OTHERS <= limit);
+    possible.map(|&size| Ok((size, costs(size, Ready::One)?, costs(size, Ready::All)?))).collect()
+}
+
+fn table(report: &mut Report<'_>, rows: &[Row]) -> io::Result<()> {
+    report.say(format_args!(
+        "{:>11}{:>32}{:>32}",
+        "", "one ready: ns a wait", "all ready: ns a wait"
+    ))?;
+    report.say(format_args!(
+        "{:>11}{:>10}{:>11}{:>11}{:>10}{:>11}{:>11}",
+        "descriptors", "select", "poll", "epoll", "select", "poll", "epoll"
+    ))?;
+    for (size, one, all) in rows {
+        let cells = |costs: &Costs| {
+            let select = costs.select.map_or("-".into(), |cost| format!("{cost:.0}"));
+            format!("{select:>10}{:>11.0}{:>11.0}", costs.poll, costs.epoll)
+        };
+        report.say(format_args!("{size:>11}{}{}", cells(one), cells(all)))?;
+    }
+    report.say("")
+}
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("select and poll ten times as dear, epoll only when all are ready")?;
+    if !epoll::IS_HERE {
+        return report.say(epoll::NEEDS_LINUX);
+    }
+    let rows = rows(&SIZES)?;
+    table(report, &rows)?;
+    if let Some(path) = report.option("svg") {
+        fs::write(path, picture(&rows))?;
+    }
+    let reason = (rows.len() < SIZES.len()).then(|| "the limit on descriptors".to_owned());
+    let last = rows.last().expect("ten descriptors can be had");
+    let (first, hundred, thousand) = (&rows[0], &rows[1], &rows[2.min(rows.len() - 1)]);
+
+    let judge = |is_so: bool, ratio: f64| Judgement::of(is_so, || format!("{ratio:.1} times"));
+    if let (Some(few), Some(many)) = (hundred.1.select, thousand.1.select) {
+        let ratio = many / few;
+        report.claim("C51", ratio, "times for 10 times, select", judge(ratio > 4.0, ratio))?;
+    }
+    let ratio = last.1.poll / thousand.1.poll;
+    let judged = judge(ratio > 4.0, ratio).unless(reason.clone());
+    report.claim("C52", ratio, "times for 10 times, poll", judged)?;
+    match too_many()? {
+        Some((limit, said)) => {
+            let judged = Judgement::of(said == Err(Errno::INVAL), || format!("{said:?}"));
+            report.claim("C52", limit as f64, "entries at most: one more is EINVAL", judged)?;
+        }
+        None => report.say("not judged: the limit on descriptors is too high to try")?,
+    }
+    let ratio = last.1.epoll / first.1.epoll;
+    let judged = judge(ratio < 4.0, ratio).unless(reason.clone());
+    report.claim("C56", ratio, "times for 1000 times, epoll, one ready", judged)?;
+    let ratio = last.2.epoll / hundred.2.epoll;
+    let judged = judge(ratio > 30.0, ratio).unless(reason);
+    report.claim("C56", ratio, "times for 100 times, epoll, all ready", judged)
+}
+
+/// The table's left half as a picture.
+fn picture(rows: &[Row]) -> String {
+    let line = |name, dashes, cost: fn(&Costs) -> Option<f64>| Line {
+        name,
+        dashes,
+        points: rows.iter().filter_map(|row| Some((row.0, cost(&row.1)?))).collect(),
+    };
+    plot::svg(&[
+        line("select", "2 4", |costs| costs.select),
+        line("poll", "9 5", |costs| Some(costs.poll)),
+        line("epoll", "none", |costs| Some(costs.epoll)),
+    ])
+}
+
+fn main() -> ExitCode {
+    EXPERIMENT.main(measure)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn costs_of(count: usize, ready: Ready) -> Costs {
+        limit::raise();
+        costs(count, ready).expect("so many descriptors may be had")
+    }
+
+    #[test]
+    fn select_and_poll_look_at_each_descriptor_and_epoll_at_the_ready_ones() {
+        let (few, many) = (costs_of(10, Ready::One), costs_of(600, Ready::One));
+        assert!(many.poll > 5.0 * few.poll, "{few:?} {many:?}");
+        assert!(many.epoll < 4.0 * few.epoll, "{few:?} {many:?}");
+        if let (Some(few), Some(many)) = (few.select, many.select) {
+            assert!(many > 5.0 * few, "{few} {many}");
+        }
+    }
+
+    #[test]
+    fn all_ready_epoll_costs_as_much_for_each() {
+        let (few, many) = (costs_of(10, Ready::All), costs_of(600, Ready::All));
+        assert!(many.epoll > 10.0 * few.epoll, "{few:?} {many:?}");
+    }
+
+    #[test]
+    fn poll_refuses_more_entries_than_there_may_be_descriptors() {
+        match too_many().expect("a pipe is free") {
+            Some((_, said)) => assert_eq!(said, Err(Errno::INVAL)),
+            None => println!("not judged: the limit on descriptors is too high to try"),
+        }
+    }
+
+    #[test]
+    fn the_picture_has_a_line_for_each_way() {
+        let costs = Costs { select: None, poll: 2_000.0, epoll: 200.0 };
+        let some = Costs { select: Some(1_000.0), ..costs };
+        let picture = picture(&[(10, some, some), (100, costs, costs)]);
+        assert_eq!(picture.matches("<polyline").count(), 3);
+        assert!(!picture.contains("NaN") && picture.ends_with("</svg>\n"), "{picture}");
+    }
+}
