@@ -114,7 +114,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().expect("two descriptors are free");
         let mut selector = Selector::new();
         selector.register(7, &reader);
-        assert_eq!(select(&selector, AT_ONCE), []);
+        assert_eq!(select(&selector, AT_ONCE), [0_u64; 0]);
         writer.write_all(b"x").expect("the pipe is empty");
         assert_eq!(select(&selector, None), [7]);
         assert_eq!(select(&selector, None), [7], "level-triggered: nobody has read it");
@@ -159,7 +159,7 @@ mod tests {
         selector.register(7, &reader);
         let start = Instant::now();
         let timeout = Duration::from_micros(2_500);
-        assert_eq!(select(&selector, Some(timeout)), []);
+        assert_eq!(select(&selector, Some(timeout)), [0_u64; 0]);
         assert!(start.elapsed() >= timeout, "it came back early: the caller would spin");
     }
 

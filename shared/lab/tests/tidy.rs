@@ -147,6 +147,11 @@ fn is_chapter(package: &Value) -> bool {
     manifest.parent().and_then(Path::parent).is_some_and(|folder| folder.ends_with("chapters"))
 }
 
+/// Does the part of a file that is only compiled for tests begin here?
+fn begins_tests(line: &str) -> bool {
+    line.contains("#[cfg(test)]") || line.contains("#[cfg(all(test, ")
+}
+
 /// What an example claims is asserted where it stands, and its name finds it.
 #[test]
 fn every_example_is_tested_and_has_a_name_of_its_own() {
@@ -162,7 +167,7 @@ fn every_example_is_tested_and_has_a_name_of_its_own() {
                 let manifest = &package["manifest_path"];
                 assert_eq!(target["test"], true, "{manifest}: `test = true` for {name}");
                 let path = target["src_path"].as_str().expect("a target has a file");
-                assert!(read(path).contains("#[cfg(test)]"), "{path} has no tests");
+                assert!(read(path).lines().any(begins_tests), "{path} has no tests");
             }
         }
     }
@@ -230,7 +235,7 @@ fn no_test_sleeps() {
     for path in all_rust_files() {
         let below = |folder| path.components().any(|part| part.as_os_str() == folder);
         // An experiment may sleep; the tests in its file may not.
-        let is_test_part = |line: &str| below("tests") || line.contains("#[cfg(test)]");
+        let is_test_part = |line: &str| below("tests") || begins_tests(line);
         if below("tests") || below("examples") {
             let text = read(&path);
             let lines = text.lines().enumerate().skip_while(|(_, line)| !is_test_part(line));
