@@ -1,0 +1,135 @@
+//! What a thread does while it waits in a read, and what the CPU does.
+//!
+//! One thread reads from a pipe that is empty. Another one computes for 300 ms, and then writes.
+//! Predict the state of the first one meanwhile, the CPU time that it uses, and the CPU time of
+//! the other one. "While it is blocked, the CPU can do nothing else", says a text.
+//!
+//! `cargo run -p ch01-sync --example blocking_read`
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use lab::experiment::Experiment;
+
+const EXPERIMENT: Experiment = Experiment::new("ch01-sync", "blocking_read");
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::hint::black_box;
+    use std::io::{self, Read, Write, pipe};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use fib_timing::fib;
+    use lab::experiment::{Judgement, Report};
+    use lab::proc::state;
+    use rustix::thread::gettid;
+
+    pub(crate) struct Seen {
+        /// What the kernel calls its state: `S`, it sleeps; `R`, it runs or could run.
+        pub(crate) reader: char,
+        pub(crate) reader_on_cpu: Duration,
+        /// What the other thread had of a CPU meanwhile, and how long that took.
+        pub(crate) other_on_cpu: Duration,
+        took: Duration,
+        /// From the write to the return of the read.
+        woken_after: Duration,
+    }
+
+    pub(crate) fn blocked_for(compute: Duration) -> io::Result<Seen> {
+        let (mut reading, mut writing) = pipe()?;
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                let _ = tell.send(me()); // an error: nobody wants to know
+                reading.read_exact(&mut [0]).map(|()| Instant::now())
+            });
+            let id = told.recv().map_err(io::Error::other)?;
+            // ANCHOR: read
+            while state(id)? != 'S' {
+                thread::yield_now(); // it is on its way into the kernel
+            }
+            let (before, own_before, start) = (on_cpu(id)?, on_cpu(me())?, Instant::now());
+            while on_cpu(me())? < own_before + compute {
+                black_box(fib(25));
+            }
+            let seen = state(id)?;
+            let (after, own_after, took) = (on_cpu(id)?, on_cpu(me())?, start.elapsed());
+            // ANCHOR_END: read
+            let written = Instant::now();
+            writing.write_all(&[1])?;
+            let woken = reader.join().map_err(|_| io::Error::other("the reader panicked"))??;
+            Ok(Seen {
+                reader: seen,
+                reader_on_cpu: after - before,
+                other_on_cpu: own_after - own_before,
+                took,
+                woken_after: woken.saturating_duration_since(written),
+            })
+        })
+    }
+
+    fn me() -> u32 {
+        gettid().as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// How long a thread of this process has had a CPU.
+    fn on_cpu(thread: u32) -> io::Result<Duration> {
+        let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
+        let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
+        nanoseconds.map(Duration::from_nanos).ok_or_else(|| io::Error::other(text))
+    }
+
+    pub(crate) fn measure(report: &mut Report<'_>) -> io::Result<()> {
+        const COMPUTE: Duration = Duration::from_millis(300);
+
+        report.expects("S, it sleeps; no CPU time; the other one computes all the time")?;
+        let Seen { reader, reader_on_cpu, other_on_cpu, took, woken_after } = blocked_for(COMPUTE)?;
+        report.say(format_args!("state of the reader:    {reader}"))?;
+        report.say(format_args!("CPU time of the reader: {reader_on_cpu:.1?}"))?;
+        report.say(format_args!("CPU time of the other:  {other_on_cpu:.1?} of {took:.1?}"))?;
+        report.say(format_args!("read back, after write: {woken_after:.1?}\n"))?;
+        let share = other_on_cpu.as_secs_f64() / took.as_secs_f64();
+        let seen = || format!("state {reader}, {reader_on_cpu:?}, share {share:.2}");
+        let idle = reader == 'S' && reader_on_cpu < COMPUTE / 100;
+        let judged = Judgement::of(idle && share > 0.9, seen);
+        let busy = (idle && share <= 0.9).then(|| format!("the machine is busy: {share:.2}"));
+        report.claim(
+            "C17",
+            share * 100.0,
+            "% of a CPU, for the thread that is not blocked",
+            judged.unless(busy),
+        )
+    }
+}
+
+#[cfg(target_os = "linux")]
+use linux::measure;
+
+#[cfg(not(target_os = "linux"))]
+fn measure(report: &mut lab::experiment::Report<'_>) -> std::io::Result<()> {
+    report.say("not judged: the state of a thread is read from Linux's /proc")
+}
+
+fn main() -> ExitCode {
+    EXPERIMENT.main(measure)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::linux::*;
+
+    #[test]
+    fn while_one_thread_is_blocked_another_one_has_the_cpu() {
+        let compute = Duration::from_millis(100);
+        let seen = blocked_for(compute).expect("Linux has a /proc");
+        assert_eq!(seen.reader, 'S');
+        assert!(seen.reader_on_cpu < compute / 10, "{:?}", seen.reader_on_cpu);
+        assert!(seen.other_on_cpu >= compute);
+    }
+}

@@ -1,0 +1,207 @@
+//! Two locks, two threads, two orders: how it stops, and how to find it before it does.
+//!
+//! Money goes from one account to another; a transfer locks both. Predict what happens when one
+//! thread transfers from A to B, another one from B to A, and each holds its first lock. Then
+//! predict whether one thread alone can show the fault.
+//!
+//! `cargo run -p ch02-threads --example deadlock`
+
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::io;
+use std::process::ExitCode;
+use std::sync::{Barrier, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+
+use lab::experiment::{Experiment, Report};
+
+const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "deadlock");
+
+struct Account {
+    number: usize,
+    money: Mutex<u64>,
+}
+
+impl Account {
+    fn new(number: usize) -> Account {
+        Account { number, money: Mutex::new(1_000) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.money.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// ANCHOR: meet
+/// Each thread holds its first lock and wants that of the other one. `try_lock` says what `lock`
+/// would do, and comes back: with `lock` this function would never return.
+fn would_both_wait() -> [bool; 2] {
+    let [a, b] = [1, 2].map(Account::new);
+    let (holding, asked) = (Barrier::new(2), Barrier::new(2));
+    let transfer = |from: &Account, to: &Account| {
+        let _held = from.lock();
+        holding.wait();
+        let would_wait = matches!(to.money.try_lock(), Err(TryLockError::WouldBlock));
+        asked.wait(); // nobody lets go before both have asked
+        would_wait
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| transfer(&a, &b));
+        let second = scope.spawn(|| transfer(&b, &a));
+        [first, second].map(|thread| thread.join().expect("it does not panic"))
+    })
+}
+// ANCHOR_END: meet
+
+/// Remembers in which orders accounts were locked, by all threads and for ever.
+#[derive(Default)]
+struct Watch {
+    /// (a, b): b was locked while a was held.
+    orders: Mutex<Vec<(usize, usize)>>,
+}
+
+thread_local! {
+    /// What this thread holds.
+    static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Somebody has already locked these two in the other order.
+#[derive(Debug, PartialEq)]
+struct OtherOrder {
+    held: usize,
+    wanted: usize,
+}
+
+impl Watch {
+    // ANCHOR: wants
+    /// Says that this thread is about to lock an account.
+    fn wants(&self, wanted: usize) -> Result<(), OtherOrder> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        HELD.with_borrow_mut(|all_held| {
+            for &held in all_held.iter() {
+                if held == wanted || leads(&orders, wanted, held) {
+                    return Err(OtherOrder { held, wanted });
+                }
+                if !orders.contains(&(held, wanted)) {
+                    orders.push((held, wanted));
+                }
+            }
+            all_held.push(wanted);
+            Ok(())
+        })
+    }
+
+    // ANCHOR_END: wants
+
+    fn lets_go(&self, account: usize) {
+        HELD.with_borrow_mut(|held| held.retain(|one| *one != account));
+    }
+}
+
+/// Does a chain of orders lead from one account to another? No order is part of a circle, since
+/// the one that would close it is refused: so this ends.
+fn leads(orders: &[(usize, usize)], from: usize, to: usize) -> bool {
+    orders.iter().any(|&(a, b)| a == from && (b == to || leads(orders, b, to)))
+}
+
+type Transfer = fn(&Watch, &Account, &Account, u64) -> Result<(), OtherOrder>;
+
+/// Wrong: the order depends on who pays.
+fn payer_first(watch: &Watch, from: &Account, to: &Account, sum: u64) -> Result<(), OtherOrder> {
+    in_order(watch, [from, to], || (from.lock(), to.lock()), sum)
+}
+
+/// One order for all: by number.
+fn by_number(watch: &Watch, from: &Account, to: &Account, sum: u64) -> Result<(), OtherOrder> {
+    if from.number < to.number {
+        return payer_first(watch, from, to, sum);
+    }
+    let lock = || {
+        let to = to.lock();
+        (from.lock(), to)
+    };
+    in_order(watch, [to, from], lock, sum)
+}
+
+fn in_order<'a>(
+    watch: &Watch,
+    order: [&Account; 2],
+    lock: impl FnOnce() -> (MutexGuard<'a, u64>, MutexGuard<'a, u64>),
+    sum: u64,
+) -> Result<(), OtherOrder> {
+    let asked = order.iter().try_for_each(|account| watch.wants(account.number));
+    if asked.is_ok() {
+        let (mut from, mut to) = lock();
+        let sum = sum.min(*from);
+        *from -= sum;
+        *to += sum;
+    }
+    order.iter().for_each(|account| watch.lets_go(account.number));
+    asked
+}
+
+/// One thread, one transfer after the other: nobody ever waits.
+fn alone(transfer: Transfer, pairs: &[(usize, usize)]) -> Result<(), OtherOrder> {
+    let (watch, accounts) = (Watch::default(), [0, 1, 2].map(Account::new));
+    pairs.iter().try_for_each(|&(from, to)| transfer(&watch, &accounts[from], &accounts[to], 1))
+}
+
+/// Two threads, many transfers in both directions. The sum at the end, if no order was reported.
+fn together(transfer: Transfer, times: u64) -> Result<u64, OtherOrder> {
+    let (watch, [a, b]) = (Watch::default(), [1, 2].map(Account::new));
+    let transfer = |from, to| (0..times).try_for_each(|_| transfer(&watch, from, to, 1));
+    thread::scope(|scope| {
+        let other = scope.spawn(|| transfer(&b, &a));
+        transfer(&a, &b)?;
+        other.join().expect("it does not panic")
+    })?;
+    Ok(*a.lock() + *b.lock())
+}
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("both wait for ever; the watch finds it with one thread, which never waits")?;
+    report.say(format_args!("would wait, each holding one:    {:?}", would_both_wait()))?;
+    let there_and_back = [(1, 2), (2, 1)];
+    let round = [(0, 1), (1, 2), (2, 0)];
+    for (name, transfer) in [("payer first", payer_first as Transfer), ("by number", by_number)] {
+        report.say(format_args!("\n{name}, one thread"))?;
+        report.say(format_args!(
+            "  1 to 2, 2 to 1:         {:?}",
+            alone(transfer, &there_and_back)
+        ))?;
+        report.say(format_args!("  0 to 1, 1 to 2, 2 to 0: {:?}", alone(transfer, &round)))?;
+    }
+    report.say(format_args!("\nby number, two threads, the sum: {:?}", together(by_number, 10_000)))
+}
+
+fn main() -> ExitCode {
+    EXPERIMENT.main(measure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_waits_for_what_the_other_one_holds() {
+        assert_eq!(would_both_wait(), [true, true]);
+    }
+
+    #[test]
+    fn one_thread_alone_shows_that_two_could_stop() {
+        let seen = alone(payer_first, &[(1, 2), (2, 1)]);
+        assert_eq!(seen, Err(OtherOrder { held: 2, wanted: 1 }));
+        let seen = alone(payer_first, &[(0, 1), (1, 2), (2, 0)]);
+        assert_eq!(seen, Err(OtherOrder { held: 2, wanted: 0 }));
+        let seen = alone(payer_first, &[(1, 1)]);
+        assert_eq!(seen, Err(OtherOrder { held: 1, wanted: 1 }));
+        assert_eq!(alone(payer_first, &[(0, 1), (1, 2), (0, 2)]), Ok(()));
+    }
+
+    #[test]
+    fn in_one_order_for_all_nobody_stops_and_no_money_is_lost() {
+        assert_eq!(alone(by_number, &[(1, 2), (2, 1), (2, 0)]), Ok(()));
+        assert_eq!(together(by_number, 1_000), Ok(2_000));
+    }
+}
