@@ -42,7 +42,8 @@ mod linux {
     pub(crate) fn blocked_for(compute: Duration) -> io::Result<Seen> {
         let (mut reading, mut writing) = pipe()?;
         let (tell, told) = mpsc::channel();
-        thread::scope(|scope| {
+        // Where this fails, the writing end is dropped, and the reader ends.
+        thread::scope(move |scope| {
             let reader = scope.spawn(move || {
                 let _ = tell.send(me()); // an error: nobody wants to know
                 reading.read_exact(&mut [0]).map(|()| Instant::now())
@@ -118,7 +119,8 @@ fn main() -> ExitCode {
     EXPERIMENT.main(measure)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::time::Duration;
 

@@ -66,7 +66,7 @@ thread_local! {
     static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Somebody has already locked these two in the other order.
+/// Somebody has already locked these two in the other order, or they are one.
 #[derive(Debug, PartialEq)]
 struct OtherOrder {
     held: usize,
@@ -91,7 +91,6 @@ impl Watch {
             Ok(())
         })
     }
-
     // ANCHOR_END: wants
 
     fn lets_go(&self, account: usize) {

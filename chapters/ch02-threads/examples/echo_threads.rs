@@ -37,7 +37,6 @@ fn in_turn(listener: &TcpListener, connections: usize) -> io::Result<()> {
     }
     Ok(())
 }
-
 // ANCHOR_END: servers
 
 /// How many threads are in `echo` now.

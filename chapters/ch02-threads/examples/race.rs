@@ -63,7 +63,6 @@ fn one_step() -> u64 {
     });
     sum.into_inner()
 }
-
 // ANCHOR_END: atomics
 
 /// The lock is let go in the middle.

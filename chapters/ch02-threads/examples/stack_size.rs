@@ -41,7 +41,6 @@ mod linux {
         });
         ranges.into_iter().find(|range| range.contains(&here)).ok_or(io::ErrorKind::NotFound.into())
     }
-
     // ANCHOR_END: mapping
 
     fn in_a_thread<T: Send + 'static>(
@@ -150,7 +149,8 @@ fn main() -> ExitCode {
         .main(|report| report.say("not judged: where a stack lies is read from Linux's /proc"))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::linux::*;
 

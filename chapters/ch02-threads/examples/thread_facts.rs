@@ -74,7 +74,6 @@ mod linux {
             Ok(other.join().expect("it does not panic")? == 1_000_000)
         })
     }
-
     // ANCHOR_END: blocked
 
     /// How often the core was taken from two threads that never offer it, on one core.
@@ -88,20 +87,24 @@ mod linux {
                         std::hint::spin_loop();
                     }
                 });
-                let before = Activity::now()?;
-                let taken = loop {
-                    black_box((0..10_000).fold(0_u64, |sum, n| black_box(sum + n)));
-                    let taken = Activity::now()?.since(before).involuntary_switches;
-                    if taken >= 3 {
-                        break taken;
-                    }
-                };
+                let taken = compute_until_taken(3);
                 done.store(true, Ordering::Relaxed);
                 spinning.join().expect("it does not panic");
-                Ok(taken)
+                taken
             });
             first.join().expect("it does not panic")
         })
+    }
+
+    fn compute_until_taken(times: u64) -> io::Result<u64> {
+        let before = Activity::now()?;
+        loop {
+            black_box((0..10_000).fold(0_u64, |sum, n| black_box(sum + n)));
+            let taken = Activity::now()?.since(before).involuntary_switches;
+            if taken >= times {
+                return Ok(taken);
+            }
+        }
     }
 
     /// A thread that it starts stays there, too.
@@ -188,7 +191,8 @@ fn main() -> ExitCode {
     EXPERIMENT.main(|report| report.say("not judged: it is read from Linux's /proc"))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::linux::*;
 

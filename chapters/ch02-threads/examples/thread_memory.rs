@@ -74,7 +74,6 @@ mod linux {
         }
         black_box(&mut some); // so that this frame stays until the call has returned
     }
-
     // ANCHOR_END: use_stack
 
     fn wait((counts, changed): &(Mutex<Counts>, Condvar)) {
@@ -181,7 +180,8 @@ fn main() -> ExitCode {
     EXPERIMENT.main(measure)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::linux::*;
 

@@ -188,7 +188,8 @@ fn main() -> ExitCode {
     EXPERIMENT.main(measure)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::linux::*;
 
