@@ -241,7 +241,6 @@ mod tests {
 
     #[test]
     fn a_thread_that_waits_is_counted_and_sleeps() {
-        let before = threads().expect("Linux says it");
         let (release, released) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let waiting = thread::spawn(move || {
@@ -253,7 +252,8 @@ mod tests {
         while state(id).expect("it lives") != 'S' {
             thread::yield_now();
         }
-        assert!(threads().expect("Linux says it") > before - 1);
+        // Those of other tests may end meanwhile; this one and the one that waits live.
+        assert!(threads().expect("Linux says it") >= 2);
         drop(release);
         waiting.join().expect("it only waits");
         assert!(descriptors().is_ok_and(|open| open > 3));
