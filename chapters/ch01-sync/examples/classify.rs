@@ -24,10 +24,10 @@ mod linux {
     use std::time::{Duration, Instant};
 
     use fib_timing::{FIB_MAX, fib};
+    use lab::cpu_time;
     use lab::experiment::Report;
     use lab::late_server::LateServer;
     use lab::proc::Activity;
-    use rustix::time::{ClockId, clock_gettime};
 
     /// How much there is to do.
     #[derive(Clone, Copy)]
@@ -73,11 +73,11 @@ mod linux {
 
     /// The smallest n whose fib takes at least so much of a CPU, here and now.
     pub(crate) fn slow(at_least: Duration) -> u32 {
-        let on_cpu = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime));
+        let on_cpu = || cpu_time::of_thread().unwrap_or_default(); // no error on Linux
         let takes = |n: &u32| {
-            let before = on_cpu().unwrap_or_default();
+            let before = on_cpu();
             black_box(fib(black_box(*n)));
-            on_cpu().unwrap_or_default().saturating_sub(before)
+            on_cpu().saturating_sub(before)
         };
         (25..FIB_MAX).find(|n| takes(n) >= at_least).unwrap_or(FIB_MAX)
     }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::time::{Duration, Instant};
 
+use lab::cpu_time;
 use lab::experiment::{Experiment, Report};
 use lab::late_server::LateServer;
 use reqwest::blocking::Client;
@@ -51,25 +52,13 @@ struct Phase {
 
 // ANCHOR: phase
 fn phase<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Phase)> {
-    let (before, start) = (on_cpu(), Instant::now());
+    let (before, start) = (cpu_time::of_process().ok(), Instant::now());
     let value = work()?;
-    let (wall, after) = (start.elapsed(), on_cpu());
+    let (wall, after) = (start.elapsed(), cpu_time::of_process().ok());
     let on_cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
     Ok((value, Phase { wall, on_cpu }))
 }
 // ANCHOR_END: phase
-
-#[cfg(unix)]
-fn on_cpu() -> Option<Duration> {
-    use rustix::time::{ClockId, clock_gettime};
-
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
-}
-
-#[cfg(not(unix))]
-fn on_cpu() -> Option<Duration> {
-    None
-}
 
 /// The file in which the headers are for a moment.
 struct Headers(PathBuf);

@@ -10,8 +10,6 @@
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
-mod on_cpu;
-
 use std::io;
 use std::process::ExitCode;
 
@@ -27,9 +25,8 @@ mod kitchen {
     use std::time::{Duration, Instant};
 
     use fib_timing::fib;
+    use lab::cpu_time;
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-
-    use crate::on_cpu::on_cpu;
 
     pub(crate) const MIX: Duration = Duration::from_millis(60);
     pub(crate) const OVEN: Duration = Duration::from_millis(100);
@@ -45,8 +42,8 @@ mod kitchen {
     // ANCHOR: work
     /// Computes until this thread has had a core for that long.
     fn mix() {
-        let before = on_cpu().unwrap_or_default();
-        while on_cpu().unwrap_or_default() < before + MIX {
+        let before = cpu_time::of_thread().unwrap_or_default();
+        while cpu_time::of_thread().unwrap_or_default() < before + MIX {
             black_box(fib(18));
         }
     }

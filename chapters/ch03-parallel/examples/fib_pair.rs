@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod gil;
-mod on_cpu;
 
 use std::env;
 use std::hint::black_box;
@@ -20,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use fib_timing::fib;
 use gil::{Gil, SWITCH_INTERVAL, fib_under};
+use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
-use on_cpu::on_cpu;
 
 const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "fib_pair");
 
@@ -34,9 +33,9 @@ type OnCpu = (Duration, Duration);
 
 /// Computes, and says how long this thread had a CPU for it.
 fn costs(compute: impl FnOnce() -> u64) -> Duration {
-    let before = on_cpu().unwrap_or_default();
+    let before = cpu_time::of_thread().unwrap_or_default();
     black_box(compute());
-    on_cpu().unwrap_or_default().saturating_sub(before)
+    cpu_time::of_thread().unwrap_or_default().saturating_sub(before)
 }
 
 // ANCHOR: ways

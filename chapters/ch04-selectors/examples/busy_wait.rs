@@ -13,10 +13,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, read};
-use rustix::time::{ClockId, clock_gettime};
 
 const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "busy_wait");
 
@@ -71,10 +71,6 @@ struct Waited {
     wall: Duration,
 }
 
-fn on_cpu() -> io::Result<Duration> {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).map_err(io::Error::other)
-}
-
 // ANCHOR: measure
 /// Waits in one of the three ways for a byte that another thread writes.
 fn wait(way: fn(&PipeReader) -> io::Result<usize>, wait: Duration) -> io::Result<Waited> {
@@ -89,10 +85,10 @@ fn wait(way: fn(&PipeReader) -> io::Result<usize>, wait: Duration) -> io::Result
             writer.write_all(b"x")?;
             Ok::<Instant, io::Error>(written)
         });
-        let (start, before) = (Instant::now(), on_cpu()?);
+        let (start, before) = (Instant::now(), cpu_time::of_thread()?);
         tell.send(()).map_err(io::Error::other)?;
         let reads = way(&pipe)?;
-        let (end, on_cpu) = (Instant::now(), on_cpu()?.saturating_sub(before));
+        let (end, on_cpu) = (Instant::now(), cpu_time::of_thread()?.saturating_sub(before));
         let written = writing.join().expect("it does not panic")?;
         let late = end.saturating_duration_since(written);
         Ok(Waited { reads, on_cpu, late, wall: end - start })

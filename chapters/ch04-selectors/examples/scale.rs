@@ -21,13 +21,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use epoll::{Epoll, Trigger};
+use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
 use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 use plot::Line;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "scale").with_options(&["svg"]);
 
@@ -106,24 +106,20 @@ fn cost(expected: usize, mut wait: impl FnMut() -> io::Result<usize>) -> io::Res
 
     let mut least = f64::INFINITY;
     for _ in 0..ROUNDS {
-        let (start, mut waits, mut took) = (on_cpu()?, 0_u32, Duration::ZERO);
+        let (start, mut waits, mut took) = (cpu_time::of_thread()?, 0_u32, Duration::ZERO);
         while took < ROUND {
             for _ in 0..4 {
                 let ready = wait()?;
                 assert_eq!(ready, expected, "each wait reports all that are ready");
             }
             waits += 4;
-            took = on_cpu()?.saturating_sub(start);
+            took = cpu_time::of_thread()?.saturating_sub(start);
         }
         least = least.min(took.as_nanos() as f64 / f64::from(waits));
     }
     Ok(least)
 }
 // ANCHOR_END: cost
-
-fn on_cpu() -> io::Result<Duration> {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).map_err(io::Error::other)
-}
 
 /// What poll(2) says of an array that is longer than the limit on descriptors. `None`: the limit is
 /// too high for such an array.

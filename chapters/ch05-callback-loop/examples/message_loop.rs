@@ -16,8 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
-use rustix::time::{ClockId, clock_gettime};
 
 const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "message_loop");
 
@@ -53,11 +53,8 @@ struct Seen {
 /// How long the wait for a message takes.
 const WAIT: Duration = Duration::from_millis(100);
 
-fn on_cpu() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
-}
-
 fn part_on_cpu(work: impl FnOnce()) -> f64 {
+    let on_cpu = || cpu_time::of_thread().unwrap_or_default(); // no error on a Unix
     let (start, before) = (Instant::now(), on_cpu());
     work();
     (on_cpu() - before).div_duration_f64(start.elapsed())

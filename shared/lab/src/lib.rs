@@ -20,6 +20,7 @@ pub mod behaviour;
 pub mod black_box;
 #[cfg(unix)]
 pub mod by_id;
+pub mod cpu_time;
 #[cfg(unix)]
 pub mod dialogue;
 #[cfg(unix)]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fib_timing::fib;
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::cpu_time;
 
 /// Large enough (about 10 ms) that a clock of microseconds and a cold cache do not matter, small
 /// enough to repeat.
@@ -44,14 +45,10 @@ fn grown(mut cost: Cost, at_least: Duration) -> Cost {
 /// CPU time and not wall time: a machine that is busy now and idle during the probe would make the
 /// fib too quick.
 fn cpu_time_of(n: u32) -> Duration {
-    let start = thread_time();
+    let now = || cpu_time::of_thread().unwrap_or_default(); // no error on a Unix
+    let start = now();
     std::hint::black_box(fib(std::hint::black_box(n)));
-    thread_time().saturating_sub(start)
-}
-
-fn thread_time() -> Duration {
-    // This clock counts from the thread's start: the conversion fails for times before zero only.
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+    now().saturating_sub(start)
 }
 
 #[cfg(test)]
