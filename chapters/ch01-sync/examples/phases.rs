@@ -52,9 +52,9 @@ struct Phase {
 
 // ANCHOR: phase
 fn phase<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Phase)> {
-    let (before, start) = (cpu_time::of_process().ok(), Instant::now());
+    let (start, before) = (Instant::now(), cpu_time::of_process().ok());
     let value = work()?;
-    let (wall, after) = (start.elapsed(), cpu_time::of_process().ok());
+    let (after, wall) = (cpu_time::of_process().ok(), start.elapsed());
     let on_cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
     Ok((value, Phase { wall, on_cpu }))
 }

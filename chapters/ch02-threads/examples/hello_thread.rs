@@ -76,7 +76,8 @@ fn costs() -> (Duration, Duration) {
 }
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
-    report.expects("in the first one only; and hundreds of futures")?;
+    report
+        .expects("in the first one only; a thread costs as much as hundreds of futures, or more")?;
     let lines: Vec<_> = without_join(|| ()).iter().collect();
     report.say(format_args!("without a join: {}", lines.join(", then ")))?;
     let lines: Vec<_> = joined().iter().collect();

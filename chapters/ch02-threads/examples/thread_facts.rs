@@ -162,7 +162,7 @@ mod linux {
         report.say(format_args!("sees the same descriptors:   {}", descriptors_are_shared()?))?;
         report.say(format_args!("goes on while main blocks:   {}", another_thread_goes_on()?))?;
         let taken = taken_from_those_who_compute()?;
-        report.say(format_args!("its core taken, 2 on 1 core: {taken} times"))?;
+        report.say(format_args!("two on one core, taken away: {taken} times"))?;
         let (ours, theirs) = across_processes(&[])?;
         report.say(format_args!("number in this process:      {ours}"))?;
         let (number, judged) = match theirs {

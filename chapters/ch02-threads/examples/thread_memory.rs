@@ -142,6 +142,7 @@ mod linux {
             }
         };
         report.say(format_args!("{THREADS} threads with 8 MiB each, in MiB:\n"))?;
+        report.say(format_args!("{:25}{:>10}{:>10}", "", "idle", "64 KiB"))?;
         let mut row = |name: &str, of: fn(&Grown) -> u64| {
             report.say(format_args!("{name:25}{:>10.0}{:>10.0}", mib(of(&idle)), mib(of(&using))))
         };
