@@ -79,7 +79,7 @@ fn removed_first() -> io::Result<Vec<u64>> {
 // ANCHOR_END: closed
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
-    report.expects("nothing; then a report for what is closed, which nothing can stop any more")?;
+    report.expects("nothing; then a report for what is closed, until its copy is closed too")?;
     if !epoll::IS_HERE {
         return report.say(epoll::NEEDS_LINUX);
     }

@@ -45,11 +45,13 @@ fn three_reads() -> io::Result<[Seen; 3]> {
     wait_for(&reading)?;
     let nothing = seen(result, &buffer); // "ab" is here, and nobody has asked for it again
 
+    let mut buffer = *b"....";
     let result = reading.read(&mut buffer);
     let something = seen(result, &buffer);
 
     drop(writing);
     wait_for(&reading)?;
+    let mut buffer = *b"....";
     let result = reading.read(&mut buffer);
     Ok([nothing, something, seen(result, &buffer)])
 }
@@ -89,8 +91,8 @@ fn a_file() -> io::Result<(bool, Result<usize, ErrorKind>)> {
 // ANCHOR_END: flag
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
-    report.expects("WouldBlock at once, and the byte never comes to that buffer")?;
-    let when = ["nothing came", "\"ab\" came", "the other end is closed"];
+    report.expects("WouldBlock at once, and what comes later does not come to that buffer")?;
+    let when = ["nothing has come", "\"ab\" has come", "the other end is closed"];
     let reads = three_reads()?;
     report.say(format_args!("{:<26}{:<20}{}", "a read, when", "returns", "its buffer then"))?;
     for (when, Seen { result, buffer }) in when.iter().zip(&reads) {

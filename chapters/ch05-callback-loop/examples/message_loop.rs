@@ -111,9 +111,18 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say(format_args!("    order {:?}, and it ended", repaired.order))?;
     let idle = percent(repaired.idle);
     report.say(format_args!("    on a CPU while there is no message: {idle:.1} %\n"))?;
-    let is_expected = wrong.order == [3, 2, 1] && repaired.order == [1, 2, 3] && idle < 5.0;
-    let judged = Judgement::of(is_expected, || "another order, or it did not sleep".into());
-    report.claim("C19", percent(wrong.idle), "% of a core, while there is no message", judged)
+    let spins = wrong.idle > 0.9;
+    let is_expected =
+        spins && wrong.order == [3, 2, 1] && repaired.order == [1, 2, 3] && idle < 5.0;
+    let judged = Judgement::of(is_expected, || "another order, or another time on a CPU".into());
+    // Who spins for less had to share the core.
+    let busy = (!spins && wrong.idle > 0.2).then(|| "the machine is busy".to_owned());
+    report.claim(
+        "C19",
+        percent(wrong.idle),
+        "% of a core, while there is no message",
+        judged.unless(busy),
+    )
 }
 
 fn main() -> ExitCode {

@@ -193,7 +193,10 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let hellos = |clock| run("", false, &[print_hello], MINUTE, clock).said;
     let first = hellos(clock)[..3].join(", ");
     report.say(format_args!("hellos in a minute    {}: {first}, …", hellos(clock).len()))?;
-    report.say(format_args!("the clock set back    {}", hellos(clock_set_back).len()))?;
+    report.say(format_args!(
+        "the clock set back    {} in the minute",
+        hellos(clock_set_back).len()
+    ))?;
     report.say(f("f(x)                  keeps its x".to_owned())())
 }
 

@@ -157,7 +157,7 @@ fn descriptors() -> io::Result<usize> {
 const TURNS: Time = 1500;
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
-    report.expects("the list grows with the number, the heap hardly, the wheel not")?;
+    report.expects("the list grows with the number; the heap and the wheel by much less")?;
     report.say(format_args!("a timer, in µs{:>10}{:>8}{:>8}", "list", "heap", "wheel"))?;
     let mut ratio = 0.0;
     for number in [1_000, 10_000, 100_000] {

@@ -114,10 +114,16 @@ impl Experiment {
                     self.complain(&error);
                     ExitCode::FAILURE
                 }
+                Ok(()) if report.is_json && report.claims == 0 => {
+                    self.complain(&"it settles no claim, so there is nothing to print as JSON");
+                    ExitCode::SUCCESS
+                }
                 _ => ExitCode::SUCCESS,
             },
             Err(error) => {
-                self.complain(&error);
+                let options = self.options.iter().map(|option| format!(", --{option} VALUE"));
+                let known: String = options.collect();
+                self.complain(&format!("{error} (it takes --json{known})"));
                 ExitCode::from(USAGE)
             }
         }
@@ -135,7 +141,8 @@ impl Experiment {
     {
         use lexopt::prelude::{Long, ValueExt};
 
-        let mut report = Report { experiment: self, out, is_json: false, given: Vec::new() };
+        let mut report =
+            Report { experiment: self, out, is_json: false, claims: 0, given: Vec::new() };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             let known = |name: &str| self.options.iter().find(|option| **option == name).copied();
@@ -166,6 +173,7 @@ pub struct Report<'a> {
     experiment: Experiment,
     out: &'a mut dyn Write,
     is_json: bool,
+    claims: usize,
     given: Vec<(&'static str, String)>,
 }
 
@@ -217,6 +225,7 @@ impl Report<'_> {
             command: String,
         }
 
+        self.claims += 1;
         if !self.is_json {
             return writeln!(self.out, "{claim}: {} {unit}, {verdict}", rounded(measured));
         }
