@@ -8,123 +8,102 @@
 
 #![forbid(unsafe_code)]
 
+use std::hint::black_box;
+use std::io::{self, Read, Write, pipe};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use lab::experiment::Experiment;
+use fib_timing::fib;
+use lab::experiment::{Experiment, Judgement, Report};
+use lab::proc::{Activity, state, this_thread};
 
 const EXPERIMENT: Experiment = Experiment::new("ch01-sync", "blocking_read");
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::fs;
-    use std::hint::black_box;
-    use std::io::{self, Read, Write, pipe};
-    use std::sync::mpsc;
-    use std::thread;
-    use std::time::{Duration, Instant};
-
-    use fib_timing::fib;
-    use lab::experiment::{Judgement, Report};
-    use lab::proc::state;
-    use rustix::thread::gettid;
-
-    pub(crate) struct Seen {
-        /// What the kernel calls its state: `S`, it sleeps; `R`, it runs or could run.
-        pub(crate) reader: char,
-        pub(crate) reader_on_cpu: Duration,
-        /// What the other thread had of a CPU meanwhile, and how long that took.
-        pub(crate) other_on_cpu: Duration,
-        took: Duration,
-        /// From the write to the return of the read.
-        woken_after: Duration,
-    }
-
-    pub(crate) fn blocked_for(compute: Duration) -> io::Result<Seen> {
-        let (mut reading, mut writing) = pipe()?;
-        let (tell, told) = mpsc::channel();
-        // Where this fails, the writing end is dropped, and the reader ends.
-        thread::scope(move |scope| {
-            let reader = scope.spawn(move || {
-                let _ = tell.send(me()); // an error: nobody wants to know
-                reading.read_exact(&mut [0]).map(|()| Instant::now())
-            });
-            let id = told.recv().map_err(io::Error::other)?;
-            // ANCHOR: read
-            while state(id)? != 'S' {
-                thread::yield_now(); // it is on its way into the kernel
-            }
-            let (before, own_before, start) = (on_cpu(id)?, on_cpu(me())?, Instant::now());
-            while on_cpu(me())? < own_before + compute {
-                black_box(fib(25));
-            }
-            let seen = state(id)?;
-            let (after, own_after, took) = (on_cpu(id)?, on_cpu(me())?, start.elapsed());
-            // ANCHOR_END: read
-            let written = Instant::now();
-            writing.write_all(&[1])?;
-            let woken = reader.join().map_err(|_| io::Error::other("the reader panicked"))??;
-            Ok(Seen {
-                reader: seen,
-                reader_on_cpu: after - before,
-                other_on_cpu: own_after - own_before,
-                took,
-                woken_after: woken.saturating_duration_since(written),
-            })
-        })
-    }
-
-    fn me() -> u32 {
-        gettid().as_raw_nonzero().get().unsigned_abs()
-    }
-
-    /// How long a thread of this process has had a CPU.
-    fn on_cpu(thread: u32) -> io::Result<Duration> {
-        let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
-        let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
-        nanoseconds.map(Duration::from_nanos).ok_or_else(|| io::Error::other(text))
-    }
-
-    pub(crate) fn measure(report: &mut Report<'_>) -> io::Result<()> {
-        const COMPUTE: Duration = Duration::from_millis(300);
-
-        report.expects("S, it sleeps; no CPU time; the other one computes all the time")?;
-        let Seen { reader, reader_on_cpu, other_on_cpu, took, woken_after } = blocked_for(COMPUTE)?;
-        report.say(format_args!("state of the reader:    {reader}"))?;
-        report.say(format_args!("CPU time of the reader: {reader_on_cpu:.1?}"))?;
-        report.say(format_args!("CPU time of the other:  {other_on_cpu:.1?} of {took:.1?}"))?;
-        report.say(format_args!("read back, after write: {woken_after:.1?}\n"))?;
-        let share = other_on_cpu.as_secs_f64() / took.as_secs_f64();
-        let seen = || format!("state {reader}, {reader_on_cpu:?}, share {share:.2}");
-        let idle = reader == 'S' && reader_on_cpu < COMPUTE / 100;
-        let judged = Judgement::of(idle && share > 0.9, seen);
-        let busy = (idle && share <= 0.9).then(|| format!("the machine is busy: {share:.2}"));
-        report.claim(
-            "C17",
-            share * 100.0,
-            "% of a CPU, for the thread that is not blocked",
-            judged.unless(busy),
-        )
-    }
+struct Seen {
+    /// What the kernel calls its state: `S`, it sleeps; `R`, it runs or could run.
+    reader: char,
+    reader_on_cpu: Duration,
+    /// What the other thread had of a CPU meanwhile, and how long that took.
+    other_on_cpu: Duration,
+    took: Duration,
+    /// From the write to the return of the read.
+    woken_after: Duration,
 }
 
-#[cfg(target_os = "linux")]
-use linux::measure;
+fn blocked_for(compute: Duration) -> io::Result<Seen> {
+    let (mut reading, mut writing) = pipe()?;
+    let (tell, told) = mpsc::channel();
+    // Where this fails, the writing end is dropped, and the reader ends.
+    thread::scope(move |scope| {
+        // ANCHOR: read
+        let reader = scope.spawn(move || {
+            let _ = tell.send(this_thread()); // an error: nobody wants to know
+            let read = reading.read_exact(&mut [0]); // nothing has been written yet: it blocks
+            read.map(|()| Instant::now())
+        });
+        let id = told.recv().map_err(io::Error::other)??;
+        while state(id)? != 'S' {
+            thread::yield_now(); // it is on its way into the kernel
+        }
+        let me = this_thread()?;
+        let (before, own_before, start) = (on_cpu(id)?, on_cpu(me)?, Instant::now());
+        while on_cpu(me)? < own_before + compute {
+            black_box(fib(25));
+        }
+        let seen = state(id)?;
+        let (after, own_after, took) = (on_cpu(id)?, on_cpu(me)?, start.elapsed());
+        let written = Instant::now();
+        writing.write_all(&[1])?;
+        // ANCHOR_END: read
+        let woken = reader.join().expect("the reader does not panic")?;
+        Ok(Seen {
+            reader: seen,
+            reader_on_cpu: after - before,
+            other_on_cpu: own_after - own_before,
+            took,
+            woken_after: woken.saturating_duration_since(written),
+        })
+    })
+}
 
-#[cfg(not(target_os = "linux"))]
-fn measure(report: &mut lab::experiment::Report<'_>) -> std::io::Result<()> {
-    report.say("not judged: the state of a thread is read from Linux's /proc")
+/// How long a thread of this process has had a CPU.
+fn on_cpu(thread: u32) -> io::Result<Duration> {
+    Activity::of(thread).map(|activity| activity.on_cpu)
+}
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    const COMPUTE: Duration = Duration::from_millis(300);
+
+    report.expects("S, it sleeps; no CPU time; the other one computes all the time")?;
+    let Seen { reader, reader_on_cpu, other_on_cpu, took, woken_after } = blocked_for(COMPUTE)?;
+    report.say(format_args!("state of the reader:    {reader}"))?;
+    report.say(format_args!("CPU time of the reader: {reader_on_cpu:.1?}"))?;
+    report.say(format_args!("CPU time of the other:  {other_on_cpu:.1?} of {took:.1?}"))?;
+    report.say(format_args!("read back, after write: {woken_after:.1?}\n"))?;
+    let share = other_on_cpu.as_secs_f64() / took.as_secs_f64();
+    let seen = || format!("state {reader}, {reader_on_cpu:?}, share {share:.2}");
+    let idle = reader == 'S' && reader_on_cpu < COMPUTE / 100;
+    let judged = Judgement::of(idle && share > 0.9, seen);
+    let busy = (idle && share <= 0.9).then(|| format!("the machine is busy: {share:.2}"));
+    report.claim(
+        "C17",
+        share * 100.0,
+        "% of a CPU, for the thread that is not blocked",
+        judged.unless(busy),
+    )
 }
 
 fn main() -> ExitCode {
     EXPERIMENT.main(measure)
 }
 
-#[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::time::Duration;
 
-    use super::linux::*;
+    use super::*;
 
     #[test]
     fn while_one_thread_is_blocked_another_one_has_the_cpu() {

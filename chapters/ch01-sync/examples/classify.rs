@@ -8,176 +8,160 @@
 
 #![forbid(unsafe_code)]
 
+use std::fmt;
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use lab::experiment::Experiment;
+use fib_timing::{FIB_MAX, fib};
+use lab::cpu_time;
+use lab::experiment::{Experiment, Report};
+use lab::late_server::LateServer;
+use lab::proc::Activity;
 
 const EXPERIMENT: Experiment = Experiment::new("ch01-sync", "classify");
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::fmt;
-    use std::fs::File;
-    use std::hint::black_box;
-    use std::io::{self, Read, Write};
-    use std::net::{Shutdown, TcpStream};
-    use std::time::{Duration, Instant};
+/// How much there is to do.
+#[derive(Clone, Copy)]
+struct Amount {
+    /// fib of this is computed so often.
+    n: u32,
+    fibs: u32,
+    reads: u32,
+    delay: Duration,
+}
 
-    use fib_timing::{FIB_MAX, fib};
-    use lab::cpu_time;
-    use lab::experiment::Report;
-    use lab::late_server::LateServer;
-    use lab::proc::Activity;
+fn computes(amount: Amount) -> io::Result<()> {
+    (0..amount.fibs).for_each(|_| drop(black_box(fib(black_box(amount.n)).to_string())));
+    Ok(())
+}
 
-    /// How much there is to do.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Amount {
-        /// fib of this is computed so often.
-        pub(crate) n: u32,
-        pub(crate) fibs: u32,
-        pub(crate) reads: u32,
-        pub(crate) delay: Duration,
+fn asks_a_server(amount: Amount) -> io::Result<()> {
+    let server = LateServer::start(amount.delay, "a page")?;
+    let mut stream = TcpStream::connect(server.address())?;
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+    stream.shutdown(Shutdown::Write)?;
+    stream.read_to_end(&mut Vec::new()).map(drop)
+}
+
+fn reads_bytes(amount: Amount) -> io::Result<()> {
+    let mut zeros = File::open("/dev/zero")?;
+    (0..amount.reads).try_for_each(|_| zeros.read_exact(&mut [0]))
+}
+
+fn asks_and_computes(amount: Amount) -> io::Result<()> {
+    asks_a_server(amount)?;
+    computes(amount)
+}
+
+type Workload = fn(Amount) -> io::Result<()>;
+
+const WORKLOADS: [(&str, Workload); 4] = [
+    ("computes", computes),
+    ("asks a server", asks_a_server),
+    ("reads single bytes", reads_bytes),
+    ("asks and computes", asks_and_computes),
+];
+
+/// The smallest n whose fib takes at least so much of a CPU, here and now.
+fn slow(at_least: Duration) -> u32 {
+    let on_cpu = || cpu_time::of_thread().unwrap_or_default(); // no error on Linux
+    let takes = |n: &u32| {
+        let before = on_cpu();
+        black_box(fib(black_box(*n)));
+        on_cpu().saturating_sub(before)
+    };
+    (25..FIB_MAX).find(|n| takes(n) >= at_least).unwrap_or(FIB_MAX)
+}
+
+#[derive(Debug, PartialEq)]
+enum Class {
+    IoBound,
+    CpuBound,
+    Both,
+}
+
+#[derive(Debug)]
+struct Times {
+    wall: Duration,
+    did: Activity,
+}
+
+impl Times {
+    fn of(workload: Workload, amount: Amount) -> io::Result<Times> {
+        let (before, start) = (Activity::of_this_thread()?, Instant::now());
+        workload(amount)?;
+        Ok(Times { wall: start.elapsed(), did: Activity::of_this_thread()?.since(before) })
     }
 
-    fn computes(amount: Amount) -> io::Result<()> {
-        (0..amount.fibs).for_each(|_| drop(black_box(fib(black_box(amount.n)).to_string())));
-        Ok(())
+    // ANCHOR: classify
+    /// The part of its time that it had a CPU. Time in which others had it does not count:
+    /// that is the machine's doing, and not the program's.
+    fn on_cpu(&self) -> f64 {
+        let own = self.wall.saturating_sub(self.did.waited).max(self.did.on_cpu);
+        self.did.on_cpu.as_secs_f64() / own.as_secs_f64()
     }
 
-    fn asks_a_server(amount: Amount) -> io::Result<()> {
-        let server = LateServer::start(amount.delay, "a page")?;
-        let mut stream = TcpStream::connect(server.address())?;
-        stream.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
-        stream.shutdown(Shutdown::Write)?;
-        stream.read_to_end(&mut Vec::new()).map(drop)
-    }
-
-    fn reads_bytes(amount: Amount) -> io::Result<()> {
-        let mut zeros = File::open("/dev/zero")?;
-        (0..amount.reads).try_for_each(|_| zeros.read_exact(&mut [0]))
-    }
-
-    fn asks_and_computes(amount: Amount) -> io::Result<()> {
-        asks_a_server(amount)?;
-        computes(amount)
-    }
-
-    pub(crate) type Workload = fn(Amount) -> io::Result<()>;
-
-    pub(crate) const WORKLOADS: [(&str, Workload); 4] = [
-        ("computes", computes),
-        ("asks a server", asks_a_server),
-        ("reads single bytes", reads_bytes),
-        ("asks and computes", asks_and_computes),
-    ];
-
-    /// The smallest n whose fib takes at least so much of a CPU, here and now.
-    pub(crate) fn slow(at_least: Duration) -> u32 {
-        let on_cpu = || cpu_time::of_thread().unwrap_or_default(); // no error on Linux
-        let takes = |n: &u32| {
-            let before = on_cpu();
-            black_box(fib(black_box(*n)));
-            on_cpu().saturating_sub(before)
-        };
-        (25..FIB_MAX).find(|n| takes(n) >= at_least).unwrap_or(FIB_MAX)
-    }
-
-    #[derive(Debug, PartialEq)]
-    pub(crate) enum Class {
-        IoBound,
-        CpuBound,
-        Both,
-    }
-
-    #[derive(Debug)]
-    pub(crate) struct Times {
-        pub(crate) wall: Duration,
-        pub(crate) did: Activity,
-    }
-
-    impl Times {
-        pub(crate) fn of(workload: Workload, amount: Amount) -> io::Result<Times> {
-            let (before, start) = (Activity::now()?, Instant::now());
-            workload(amount)?;
-            Ok(Times { wall: start.elapsed(), did: Activity::now()?.since(before) })
-        }
-
-        // ANCHOR: classify
-        /// The part of its time that it had a CPU. Time in which others had it does not count:
-        /// that is the machine's doing, and not the program's.
-        pub(crate) fn on_cpu(&self) -> f64 {
-            let own = self.wall.saturating_sub(self.did.waited).max(self.did.on_cpu);
-            self.did.on_cpu.as_secs_f64() / own.as_secs_f64()
-        }
-
-        pub(crate) fn class(&self) -> Class {
-            match self.on_cpu() {
-                ..0.2 => Class::IoBound,
-                0.8.. => Class::CpuBound,
-                _ => Class::Both,
-            }
-        }
-        // ANCHOR_END: classify
-    }
-
-    impl fmt::Display for Class {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.pad(match self {
-                Class::IoBound => "I/O-bound",
-                Class::CpuBound => "CPU-bound",
-                Class::Both => "both",
-            })
+    fn class(&self) -> Class {
+        match self.on_cpu() {
+            ..0.2 => Class::IoBound,
+            0.8.. => Class::CpuBound,
+            _ => Class::Both,
         }
     }
+    // ANCHOR_END: classify
+}
 
-    pub(crate) fn measure(report: &mut Report<'_>) -> io::Result<()> {
-        report.expects("CPU-bound, I/O-bound, CPU-bound although it only reads, and both")?;
-        let n = slow(Duration::from_millis(100));
-        let full = Amount { n, fibs: 2, reads: 500_000, delay: Duration::from_millis(300) };
-        let quick_server = Amount { delay: full.delay / 2, ..full };
-        let half_the_work = Amount { fibs: 1, reads: full.reads / 2, ..full };
-        report.say(format_args!(
-            "{:20}{:>6}{:>7}{:>8}  {:10}{:>13}{:>11}",
-            "in ms", "wall", "user", "system", "class", "quick server", "half work"
-        ))?;
-        let mut is_disturbed = None;
-        for (name, workload) in WORKLOADS {
-            let times = Times::of(workload, full)?;
-            let gain = |other: Times| times.wall.as_secs_f64() / other.wall.as_secs_f64();
-            let server = gain(Times::of(workload, quick_server)?);
-            let work = gain(Times::of(workload, half_the_work)?);
-            let [wall, user, system] =
-                [times.wall, times.did.user, times.did.system].map(|time| time.as_millis());
-            report.say(format_args!(
-                "{name:20}{wall:>6}{user:>7}{system:>8}  {:10}{server:>12.1}x{work:>10.1}x",
-                times.class()
-            ))?;
-            is_disturbed = is_disturbed.or(times.did.disturbed());
-        }
-        is_disturbed.map_or(Ok(()), |reason| report.say(format_args!("\nnot judged: {reason}")))
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Class::IoBound => "I/O-bound",
+            Class::CpuBound => "CPU-bound",
+            Class::Both => "both",
+        })
     }
 }
 
-#[cfg(target_os = "linux")]
-use linux::measure;
-
-#[cfg(not(target_os = "linux"))]
-fn measure(report: &mut lab::experiment::Report<'_>) -> std::io::Result<()> {
-    report.say("not judged: the times of a process are read from Linux's /proc")
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("CPU-bound, I/O-bound, CPU-bound although it only reads, and both")?;
+    let n = slow(Duration::from_millis(100));
+    let full = Amount { n, fibs: 2, reads: 500_000, delay: Duration::from_millis(300) };
+    let quick_server = Amount { delay: full.delay / 2, ..full };
+    let half_the_work = Amount { fibs: 1, reads: full.reads / 2, ..full };
+    report.say(format_args!(
+        "{:20}{:>6}{:>7}{:>8}  {:10}{:>13}{:>11}",
+        "in ms", "wall", "user", "system", "class", "quick server", "half work"
+    ))?;
+    let mut is_disturbed = None;
+    for (name, workload) in WORKLOADS {
+        let times = Times::of(workload, full)?;
+        let gain = |other: Times| times.wall.as_secs_f64() / other.wall.as_secs_f64();
+        let server = gain(Times::of(workload, quick_server)?);
+        let work = gain(Times::of(workload, half_the_work)?);
+        let [wall, user, system] =
+            [times.wall, times.did.user, times.did.system].map(|time| time.as_millis());
+        report.say(format_args!(
+            "{name:20}{wall:>6}{user:>7}{system:>8}  {:10}{server:>12.1}x{work:>10.1}x",
+            times.class()
+        ))?;
+        is_disturbed = is_disturbed.or(times.did.disturbed());
+    }
+    is_disturbed.map_or(Ok(()), |reason| report.say(format_args!("\nnot judged: {reason}")))
 }
 
 fn main() -> ExitCode {
     EXPERIMENT.main(measure)
 }
 
-#[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::time::Duration;
 
-    use super::linux::*;
+    use super::*;
 
-    // One test: another one at the same time would be counted as well.
     #[test]
     fn what_calls_the_kernel_all_the_time_is_not_io_bound() {
         let n = slow(Duration::from_millis(20));

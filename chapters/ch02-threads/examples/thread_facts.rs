@@ -8,199 +8,176 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::env;
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write, pipe};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
-use lab::experiment::Experiment;
+use lab::cores;
+use lab::experiment::{Experiment, Judgement, Report};
+use lab::proc::Activity;
 
 const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "thread_facts");
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::env;
-    use std::fs::{self, File};
-    use std::hint::black_box;
-    use std::io::{self, BufRead, BufReader, Read, Write, pipe};
-    use std::os::fd::AsRawFd;
-    use std::os::unix::fs::FileExt;
-    use std::process::{Command, Stdio};
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-    use std::thread;
+/// In every thread of this process at the same address.
+static NUMBER: AtomicU64 = AtomicU64::new(1);
 
-    use lab::experiment::{Judgement, Report};
-    use lab::proc::Activity;
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+fn in_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(work).join().expect("it does not panic"))
+}
 
-    /// In every thread of this process at the same address.
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
+/// The same function, called by two threads: are its local variables the same?
+#[inline(never)]
+fn address_of_a_local() -> usize {
+    let local = black_box(0_u8);
+    (&raw const local).addr()
+}
 
-    fn in_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-        thread::scope(|scope| scope.spawn(work).join().expect("it does not panic"))
-    }
+fn each_has_its_own_locals() -> bool {
+    address_of_a_local() != in_a_thread(address_of_a_local)
+}
 
-    /// The same function, called by two threads: are its local variables the same?
-    #[inline(never)]
-    fn address_of_a_local() -> usize {
-        let local = black_box(0_u8);
-        (&raw const local).addr()
-    }
+fn memory_is_shared() -> bool {
+    let before = NUMBER.load(Ordering::Relaxed);
+    in_a_thread(|| NUMBER.fetch_add(1, Ordering::Relaxed));
+    NUMBER.load(Ordering::Relaxed) == before + 1
+}
 
-    pub(crate) fn each_has_its_own_locals() -> bool {
-        address_of_a_local() != in_a_thread(address_of_a_local)
-    }
+/// A thread opens a file, and ends. Is the descriptor open for this one?
+fn descriptors_are_shared() -> io::Result<bool> {
+    let mut zeros = in_a_thread(|| File::open("/dev/zero"))?;
+    let mut byte = [1];
+    Ok(zeros.read(&mut byte)? == 1 && byte == [0])
+}
 
-    pub(crate) fn memory_is_shared() -> bool {
-        let before = NUMBER.load(Ordering::Relaxed);
-        in_a_thread(|| NUMBER.fetch_add(1, Ordering::Relaxed));
-        NUMBER.load(Ordering::Relaxed) == before + 1
-    }
-
-    /// A thread opens a file, and ends. Is the descriptor here, and still open?
-    pub(crate) fn descriptors_are_shared() -> io::Result<bool> {
-        let file = in_a_thread(|| File::open("/dev/null"))?;
-        let name = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
-        Ok(fs::read_link(name)? == *"/dev/null")
-    }
-
-    // ANCHOR: blocked
-    /// This thread is blocked until another one writes, and that one counts before.
-    pub(crate) fn another_thread_goes_on() -> io::Result<bool> {
-        let (mut reading, mut writing) = pipe()?;
-        thread::scope(|scope| {
-            let other = scope.spawn(move || {
-                let counted = (0..1_000_000_u32).filter(|n| black_box(*n) < 1_000_000).count();
-                writing.write_all(&[1]).map(|()| counted)
-            });
-            reading.read_exact(&mut [0])?; // blocked
-            Ok(other.join().expect("it does not panic")? == 1_000_000)
-        })
-    }
-    // ANCHOR_END: blocked
-
-    /// How often the core was taken from two threads that never offer it, on one core.
-    pub(crate) fn taken_from_those_who_compute() -> io::Result<u64> {
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let first = scope.spawn(|| -> io::Result<u64> {
-                stay_on_one_core()?;
-                let spinning = scope.spawn(|| {
-                    while !done.load(Ordering::Relaxed) {
-                        std::hint::spin_loop();
-                    }
-                });
-                let taken = compute_until_taken(3);
-                done.store(true, Ordering::Relaxed);
-                spinning.join().expect("it does not panic");
-                taken
-            });
-            first.join().expect("it does not panic")
-        })
-    }
-
-    fn compute_until_taken(times: u64) -> io::Result<u64> {
-        let before = Activity::now()?;
-        loop {
-            black_box((0..10_000).fold(0_u64, |sum, n| black_box(sum + n)));
-            let taken = Activity::now()?.since(before).involuntary_switches;
-            if taken >= times {
-                return Ok(taken);
-            }
-        }
-    }
-
-    /// A thread that it starts stays there, too.
-    fn stay_on_one_core() -> io::Result<()> {
-        let allowed = sched_getaffinity(None)?;
-        let mut one = CpuSet::new();
-        one.set((0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)).unwrap_or(0));
-        Ok(sched_setaffinity(None, &one)?)
-    }
-
-    /// Set for the child process.
-    pub(crate) const CHILD: &str = "THREAD_FACTS_CHILD";
-    const SAID: &str = "= ";
-
-    /// Sets *its* number, tells where that is, and waits until its input ends.
-    pub(crate) fn child() {
-        NUMBER.store(42, Ordering::Relaxed);
-        println!("\n{SAID}{}", (&raw const NUMBER).addr());
-        let _ = io::stdin().read(&mut [0]); // an error ends it as well
-    }
-
-    /// (our number, the child's number as this process reads it, or why it may not)
-    pub(crate) fn across_processes(arguments: &[&str]) -> io::Result<(u64, io::Result<u64>)> {
-        NUMBER.store(1, Ordering::Relaxed);
-        let mut child = Command::new(env::current_exe()?)
-            .args(arguments)
-            .env(CHILD, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut output = BufReader::new(child.stdout.take().expect("it was asked for as a pipe"));
-        let (mut line, mut address) = (String::new(), None);
-        while address.is_none() && output.read_line(&mut line)? > 0 {
-            address = line.strip_prefix(SAID).and_then(|address| address.trim().parse().ok());
-            line.clear();
-        }
-        // ANCHOR: memory
-        let theirs = File::open(format!("/proc/{}/mem", child.id())).and_then(|memory| {
-            let mut bytes = [0; 8];
-            memory.read_exact_at(&mut bytes, address.ok_or(io::ErrorKind::UnexpectedEof)?)?;
-            Ok(u64::from_ne_bytes(bytes))
+// ANCHOR: blocked
+/// This thread is blocked until another one writes, and that one counts before.
+fn another_thread_goes_on() -> io::Result<bool> {
+    let (mut reading, mut writing) = pipe()?;
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            let counted = (0..1_000_000_u32).filter(|n| black_box(*n) < 1_000_000).count();
+            writing.write_all(&[1]).map(|()| counted)
         });
-        // ANCHOR_END: memory
-        let ours = NUMBER.load(Ordering::Relaxed);
-        drop(child.stdin.take());
-        io::copy(&mut output, &mut io::sink())?;
-        child.wait()?;
-        Ok((ours, theirs))
-    }
+        reading.read_exact(&mut [0])?; // blocked
+        Ok(other.join().expect("it does not panic")? == 1_000_000)
+    })
+}
+// ANCHOR_END: blocked
 
-    pub(crate) fn measure(report: &mut Report<'_>) -> io::Result<()> {
-        report.expects("two do not hold: of the blocked thread, and of the memory of others")?;
-        report.say(format_args!("local variables of its own:  {}", each_has_its_own_locals()))?;
-        report.say(format_args!("sees the same memory:        {}", memory_is_shared()))?;
-        report.say(format_args!("sees the same descriptors:   {}", descriptors_are_shared()?))?;
-        report.say(format_args!("goes on while main blocks:   {}", another_thread_goes_on()?))?;
-        let taken = taken_from_those_who_compute()?;
-        report.say(format_args!("two on one core, taken away: {taken} times"))?;
-        let (ours, theirs) = across_processes(&[])?;
-        report.say(format_args!("number in this process:      {ours}"))?;
-        let (number, judged) = match theirs {
-            Ok(number) => {
-                let seen = || format!("{number} read, {ours} here");
-                (number, Judgement::of(number == 42 && ours == 1, seen))
-            }
-            Err(error) => (0, Judgement::NotJudged(format!("the system refuses it: {error}"))),
-        };
-        report.say(format_args!("in a child, read from here:  {number}\n"))?;
-        report.claim("C18", number as f64, "is the number that we read in a child", judged)
+/// How often the core was taken from two threads that never offer it, on one core.
+fn taken_from_those_who_compute() -> io::Result<u64> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| -> io::Result<u64> {
+            cores::stay_on(cores::first_and_last()?[0])?; // and so does the thread that it starts
+            let spinning = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            let taken = compute_until_taken(3);
+            done.store(true, Ordering::Relaxed);
+            spinning.join().expect("it does not panic");
+            taken
+        });
+        first.join().expect("it does not panic")
+    })
+}
+
+fn compute_until_taken(times: u64) -> io::Result<u64> {
+    let before = Activity::of_this_thread()?;
+    loop {
+        black_box((0..10_000).fold(0_u64, |sum, n| black_box(sum + n)));
+        let taken = Activity::of_this_thread()?.since(before).involuntary_switches;
+        if taken >= times {
+            return Ok(taken);
+        }
     }
 }
 
-#[cfg(target_os = "linux")]
+/// Set for the child process.
+const CHILD: &str = "THREAD_FACTS_CHILD";
+const SAID: &str = "= ";
+
+/// Sets *its* number, tells where that is, and waits until its input ends.
+fn child() {
+    NUMBER.store(42, Ordering::Relaxed);
+    println!("\n{SAID}{}", (&raw const NUMBER).addr());
+    let _ = io::stdin().read(&mut [0]); // an error ends it as well
+}
+
+/// (our number, the child's number as this process reads it, or why it may not)
+fn across_processes(arguments: &[&str]) -> io::Result<(u64, io::Result<u64>)> {
+    NUMBER.store(1, Ordering::Relaxed);
+    let mut child = Command::new(env::current_exe()?)
+        .args(arguments)
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut output = BufReader::new(child.stdout.take().expect("it was asked for as a pipe"));
+    let (mut line, mut address) = (String::new(), None);
+    while address.is_none() && output.read_line(&mut line)? > 0 {
+        address = line.strip_prefix(SAID).and_then(|address| address.trim().parse().ok());
+        line.clear();
+    }
+    // ANCHOR: memory
+    let theirs = File::open(format!("/proc/{}/mem", child.id())).and_then(|mut memory| {
+        let mut bytes = [0; 8];
+        memory.seek(SeekFrom::Start(address.ok_or(io::ErrorKind::UnexpectedEof)?))?;
+        memory.read_exact(&mut bytes)?;
+        Ok(u64::from_ne_bytes(bytes))
+    });
+    // ANCHOR_END: memory
+    let ours = NUMBER.load(Ordering::Relaxed);
+    drop(child.stdin.take());
+    io::copy(&mut output, &mut io::sink())?;
+    child.wait()?;
+    Ok((ours, theirs))
+}
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("two do not hold: of the blocked thread, and of the memory of others")?;
+    report.say(format_args!("local variables of its own:  {}", each_has_its_own_locals()))?;
+    report.say(format_args!("sees the same memory:        {}", memory_is_shared()))?;
+    report.say(format_args!("sees the same descriptors:   {}", descriptors_are_shared()?))?;
+    report.say(format_args!("goes on while main blocks:   {}", another_thread_goes_on()?))?;
+    let taken = taken_from_those_who_compute()?;
+    report.say(format_args!("two on one core, taken away: {taken} times"))?;
+    let (ours, theirs) = across_processes(&[])?;
+    report.say(format_args!("number in this process:      {ours}"))?;
+    let (number, judged) = match theirs {
+        Ok(number) => {
+            let seen = || format!("{number} read, {ours} here");
+            (number, Judgement::of(number == 42 && ours == 1, seen))
+        }
+        Err(error) => (0, Judgement::NotJudged(format!("the system refuses it: {error}"))),
+    };
+    report.say(format_args!("in a child, read from here:  {number}\n"))?;
+    report.claim("C18", number as f64, "is the number that we read in a child", judged)
+}
+
 fn main() -> ExitCode {
-    if std::env::var_os(linux::CHILD).is_some() {
-        linux::child();
+    if env::var_os(CHILD).is_some() {
+        child();
         return ExitCode::SUCCESS;
     }
-    EXPERIMENT.main(linux::measure)
+    EXPERIMENT.main(measure)
 }
 
-#[cfg(not(target_os = "linux"))]
-fn main() -> ExitCode {
-    EXPERIMENT.main(|report| report.say("not judged: it is read from Linux's /proc"))
-}
-
-#[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::linux::*;
+    use super::*;
 
     const ALONE: &[&str] = &["--exact", "tests::a_process_has_its_own_memory", "--nocapture"];
 
     #[test]
     fn a_process_has_its_own_memory() {
-        if std::env::var_os(CHILD).is_some() {
+        if env::var_os(CHILD).is_some() {
             return child();
         }
         let (ours, theirs) = across_processes(ALONE).expect("the system starts a process");

@@ -7,184 +7,168 @@
 
 #![forbid(unsafe_code)]
 
+use std::hint::black_box;
+use std::io;
 use std::process::ExitCode;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use lab::experiment::Experiment;
+use lab::experiment::{Experiment, Judgement, Report};
+use lab::proc::{Memory, of_the_machine, threads};
 
 const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "thread_memory");
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::hint::black_box;
-    use std::io;
-    use std::sync::{Arc, Condvar, Mutex, PoisonError};
-    use std::thread::{self, JoinHandle};
-    use std::time::{Duration, Instant};
+const THREADS: usize = 10_000;
+const STACK: usize = 8 << 20;
+/// How much of its stack a thread uses in the second run, in bytes.
+const USED: usize = 64 << 10;
 
-    use lab::experiment::{Judgement, Report};
-    use lab::proc::{Memory, of_the_machine, threads};
+/// Threads that wait, all on one condition variable. They end when this is dropped.
+struct Crowd {
+    shared: Arc<(Mutex<Counts>, Condvar)>,
+    threads: Vec<JoinHandle<()>>,
+}
 
-    const THREADS: usize = 10_000;
-    pub(crate) const STACK: usize = 8 << 20;
-    /// How much of its stack a thread uses in the second run, in bytes.
-    pub(crate) const USED: usize = 64 << 10;
+#[derive(Default)]
+struct Counts {
+    waiting: usize,
+    is_over: bool,
+}
 
-    /// Threads that wait, all on one condition variable. They end when this is dropped.
-    struct Crowd {
-        shared: Arc<(Mutex<Counts>, Condvar)>,
-        threads: Vec<JoinHandle<()>>,
-    }
-
-    #[derive(Default)]
-    struct Counts {
-        waiting: usize,
-        is_over: bool,
-    }
-
-    impl Crowd {
-        fn start(number: usize, used: usize) -> io::Result<Crowd> {
-            let mut crowd = Crowd { shared: Arc::default(), threads: Vec::new() };
-            for _ in 0..number {
-                let shared = Arc::clone(&crowd.shared);
-                let live = move || {
-                    if used > 0 {
-                        let mut top = 0_u8;
-                        use_stack((&raw mut top).addr(), used);
-                    }
-                    wait(&shared);
-                };
-                // An error drops the crowd, which ends those that it has.
-                crowd.threads.push(thread::Builder::new().stack_size(STACK).spawn(live)?);
-            }
-            let (counts, changed) = &*crowd.shared;
-            let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(changed.wait_while(counts, |counts| counts.waiting < number));
-            Ok(crowd)
+impl Crowd {
+    fn start(number: usize, used: usize) -> io::Result<Crowd> {
+        let mut crowd = Crowd { shared: Arc::default(), threads: Vec::new() };
+        for _ in 0..number {
+            let shared = Arc::clone(&crowd.shared);
+            let live = move || {
+                if used > 0 {
+                    let mut top = 0_u8;
+                    use_stack((&raw mut top).addr(), used);
+                }
+                wait(&shared);
+            };
+            // An error drops the crowd, which ends those that it has.
+            crowd.threads.push(thread::Builder::new().stack_size(STACK).spawn(live)?);
         }
-    }
-
-    // ANCHOR: use_stack
-    /// Writes into the stack, call by call, until it is `bytes` below the address `top`.
-    #[inline(never)]
-    fn use_stack(top: usize, bytes: usize) {
-        let mut some = [1_u8; 1024];
-        let here = black_box(&mut some).as_ptr().addr();
-        if top - here < bytes {
-            use_stack(top, bytes);
-        }
-        black_box(&mut some); // so that this frame stays until the call has returned
-    }
-    // ANCHOR_END: use_stack
-
-    fn wait((counts, changed): &(Mutex<Counts>, Condvar)) {
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.waiting += 1;
-        changed.notify_all();
-        drop(changed.wait_while(counts, |counts| !counts.is_over));
-    }
-
-    impl Drop for Crowd {
-        fn drop(&mut self) {
-            self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
-            self.shared.1.notify_all();
-            for thread in self.threads.drain(..) {
-                thread.join().expect("it only waits");
-            }
-        }
-    }
-
-    /// What a crowd adds, in bytes.
-    pub(crate) struct Grown {
-        pub(crate) reserved: u64,
-        pub(crate) resident: u64,
-        page_tables: u64,
-        kernel_stacks: u64,
-        took: Duration,
-        /// How many threads the process has then.
-        alive: usize,
-    }
-
-    pub(crate) fn grow(number: usize, used: usize) -> io::Result<Result<Grown, String>> {
-        let (before, stacks) = (Memory::now()?, of_the_machine("KernelStack")?);
-        let start = Instant::now();
-        let crowd = match Crowd::start(number, used) {
-            Ok(crowd) => crowd,
-            Err(error) => return Ok(Err(format!("a limit of this system: {error}"))),
-        };
-        let took = start.elapsed();
-        let alive = threads()?;
-        let (after, stacks_after) = (Memory::now()?, of_the_machine("KernelStack")?);
-        drop(crowd);
-        if after.huge > before.huge {
-            return Ok(Err("the kernel has used pages of 2 MiB".into()));
-        }
-        Ok(Ok(Grown {
-            reserved: after.reserved.saturating_sub(before.reserved),
-            resident: after.resident.saturating_sub(before.resident),
-            page_tables: after.page_tables.saturating_sub(before.page_tables),
-            kernel_stacks: stacks_after.saturating_sub(stacks),
-            took,
-            alive,
-        }))
-    }
-
-    fn mib(bytes: u64) -> f64 {
-        bytes as f64 / f64::from(1 << 20)
-    }
-
-    pub(crate) fn measure(report: &mut Report<'_>) -> io::Result<()> {
-        report
-            .expects("80 GB of addresses; of memory less than 1 % of it, and 64 KiB each more")?;
-        let (idle, using) = match (grow(THREADS, 0)?, grow(THREADS, USED)?) {
-            (Ok(idle), Ok(using)) => (idle, using),
-            (Err(reason), _) | (_, Err(reason)) => {
-                return report.claim("C01", 0.0, "threads", Judgement::NotJudged(reason));
-            }
-        };
-        report.say(format_args!("{THREADS} threads with 8 MiB each, in MiB:\n"))?;
-        report.say(format_args!("{:25}{:>10}{:>10}", "", "idle", "64 KiB"))?;
-        let mut row = |name: &str, of: fn(&Grown) -> u64| {
-            report.say(format_args!("{name:25}{:>10.0}{:>10.0}", mib(of(&idle)), mib(of(&using))))
-        };
-        row("addresses", |grown| grown.reserved)?;
-        row("memory of the process", |grown| grown.resident)?;
-        row("stacks inside the kernel", |grown| grown.kernel_stacks)?;
-        row("page tables", |grown| grown.page_tables)?;
-        report.say("")?;
-
-        let of_addresses = idle.resident as f64 / idle.reserved as f64;
-        let seen = || format!("{:.1} % is memory", of_addresses * 100.0);
-        let judged = Judgement::of(of_addresses < 0.01, seen);
-        report.claim("C01", of_addresses * 100.0, "% of the addresses are memory", judged)?;
-        let more = using.resident.saturating_sub(idle.resident) / THREADS as u64;
-        let seen = || format!("{more} bytes more for {USED} used");
-        let judged = Judgement::of(more.abs_diff(USED as u64) < USED as u64 / 4, seen);
-        report.claim("C02", more as f64 / 1024.0, "KiB more a thread, for 64 used", judged)?;
-        let in_kernel = (idle.kernel_stacks + idle.page_tables) / THREADS as u64;
-        let seen = || format!("{in_kernel} bytes");
-        let judged = Judgement::of(in_kernel > 8 * 1024, seen);
-        report.claim("C03", in_kernel as f64 / 1024.0, "KiB a thread in the kernel", judged)?;
-        let judged = Judgement::of(idle.alive > THREADS, || format!("{} threads", idle.alive));
-        report.claim("C12", idle.took.as_secs_f64(), "s to start them all", judged)
+        let (counts, changed) = &*crowd.shared;
+        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(changed.wait_while(counts, |counts| counts.waiting < number));
+        Ok(crowd)
     }
 }
 
-#[cfg(target_os = "linux")]
-use linux::measure;
+// ANCHOR: use_stack
+/// Writes into the stack, call by call, until it is `bytes` below the address `top`.
+#[inline(never)]
+fn use_stack(top: usize, bytes: usize) {
+    let mut some = [1_u8; 1024];
+    let here = black_box(&mut some).as_ptr().addr();
+    if top - here < bytes {
+        use_stack(top, bytes);
+    }
+    black_box(&mut some); // so that this frame stays until the call has returned
+}
+// ANCHOR_END: use_stack
 
-#[cfg(not(target_os = "linux"))]
-fn measure(report: &mut lab::experiment::Report<'_>) -> std::io::Result<()> {
-    report.say("not judged: what a thread takes is read from Linux's /proc")
+fn wait((counts, changed): &(Mutex<Counts>, Condvar)) {
+    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    counts.waiting += 1;
+    changed.notify_all();
+    drop(changed.wait_while(counts, |counts| !counts.is_over));
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        self.shared.1.notify_all();
+        for thread in self.threads.drain(..) {
+            thread.join().expect("it only waits");
+        }
+    }
+}
+
+/// What a crowd adds, in bytes.
+struct Grown {
+    reserved: u64,
+    resident: u64,
+    page_tables: u64,
+    kernel_stacks: u64,
+    took: Duration,
+    /// How many threads the process has then.
+    alive: usize,
+}
+
+fn grow(number: usize, used: usize) -> io::Result<Result<Grown, String>> {
+    let (before, stacks) = (Memory::now()?, of_the_machine("KernelStack")?);
+    let start = Instant::now();
+    let crowd = match Crowd::start(number, used) {
+        Ok(crowd) => crowd,
+        Err(error) => return Ok(Err(format!("a limit of this system: {error}"))),
+    };
+    let took = start.elapsed();
+    let alive = threads()?;
+    let (after, stacks_after) = (Memory::now()?, of_the_machine("KernelStack")?);
+    drop(crowd);
+    if after.huge > before.huge {
+        return Ok(Err("the kernel has used pages of 2 MiB".into()));
+    }
+    Ok(Ok(Grown {
+        reserved: after.reserved.saturating_sub(before.reserved),
+        resident: after.resident.saturating_sub(before.resident),
+        page_tables: after.page_tables.saturating_sub(before.page_tables),
+        kernel_stacks: stacks_after.saturating_sub(stacks),
+        took,
+        alive,
+    }))
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn measure(report: &mut Report<'_>) -> io::Result<()> {
+    report.expects("80 GB of addresses; of memory less than 1 % of it, and 64 KiB each more")?;
+    let (idle, using) = match (grow(THREADS, 0)?, grow(THREADS, USED)?) {
+        (Ok(idle), Ok(using)) => (idle, using),
+        (Err(reason), _) | (_, Err(reason)) => {
+            return report.claim("C01", 0.0, "threads", Judgement::NotJudged(reason));
+        }
+    };
+    report.say(format_args!("{THREADS} threads with 8 MiB each, in MiB:\n"))?;
+    report.say(format_args!("{:25}{:>10}{:>10}", "", "idle", "64 KiB"))?;
+    let mut row = |name: &str, of: fn(&Grown) -> u64| {
+        report.say(format_args!("{name:25}{:>10.0}{:>10.0}", mib(of(&idle)), mib(of(&using))))
+    };
+    row("addresses", |grown| grown.reserved)?;
+    row("memory of the process", |grown| grown.resident)?;
+    row("stacks inside the kernel", |grown| grown.kernel_stacks)?;
+    row("page tables", |grown| grown.page_tables)?;
+    report.say("")?;
+
+    let of_addresses = idle.resident as f64 / idle.reserved as f64;
+    let seen = || format!("{:.1} % is memory", of_addresses * 100.0);
+    let judged = Judgement::of(of_addresses < 0.01, seen);
+    report.claim("C01", of_addresses * 100.0, "% of the addresses are memory", judged)?;
+    let more = using.resident.saturating_sub(idle.resident) / THREADS as u64;
+    let seen = || format!("{more} bytes more for {USED} used");
+    let judged = Judgement::of(more.abs_diff(USED as u64) < USED as u64 / 4, seen);
+    report.claim("C02", more as f64 / 1024.0, "KiB more a thread, for 64 used", judged)?;
+    let in_kernel = (idle.kernel_stacks + idle.page_tables) / THREADS as u64;
+    let seen = || format!("{in_kernel} bytes");
+    let judged = Judgement::of(in_kernel > 8 * 1024, seen);
+    report.claim("C03", in_kernel as f64 / 1024.0, "KiB a thread in the kernel", judged)?;
+    let judged = Judgement::of(idle.alive > THREADS, || format!("{} threads", idle.alive));
+    report.claim("C12", idle.took.as_secs_f64(), "s to start them all", judged)
 }
 
 fn main() -> ExitCode {
     EXPERIMENT.main(measure)
 }
 
-#[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::linux::*;
+    use super::*;
 
     /// Few, so that the test is quick; the rest of the test's process is small beside them.
     const FEW: usize = 400;

@@ -9,123 +9,101 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(target_os = "linux")]
+use std::hint::black_box;
 use std::io;
 use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use fib_timing::fib;
 use lab::experiment::{Experiment, Report};
+use lab::{cores, cpu_time};
 
 const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "bakers");
 
-#[cfg(target_os = "linux")]
-mod kitchen {
-    use std::hint::black_box;
-    use std::io;
-    use std::thread;
-    use std::time::{Duration, Instant};
+const MIX: Duration = Duration::from_millis(60);
+const OVEN: Duration = Duration::from_millis(100);
 
-    use fib_timing::fib;
-    use lab::cpu_time;
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+/// When a cake was begun, in the oven, and ready.
+#[derive(Debug, Clone, Copy)]
+struct Cake {
+    begun: Duration,
+    mixed: Duration,
+    ready: Duration,
+}
 
-    pub(crate) const MIX: Duration = Duration::from_millis(60);
-    pub(crate) const OVEN: Duration = Duration::from_millis(100);
-
-    /// When a cake was begun, in the oven, and ready.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Cake {
-        pub(crate) begun: Duration,
-        pub(crate) mixed: Duration,
-        pub(crate) ready: Duration,
-    }
-
-    // ANCHOR: work
-    /// Computes until this thread has had a core for that long.
-    fn mix() {
-        let before = cpu_time::of_thread().unwrap_or_default();
-        while cpu_time::of_thread().unwrap_or_default() < before + MIX {
-            black_box(fib(18));
-        }
-    }
-
-    /// Waits until the cake has been in the oven long enough, and takes it out.
-    fn take_out(cake: &mut Cake, day: Instant) {
-        thread::sleep((cake.mixed + OVEN).saturating_sub(day.elapsed()));
-        cake.ready = day.elapsed();
-    }
-
-    fn mixed(day: Instant) -> Cake {
-        let begun = day.elapsed();
-        mix();
-        let mixed = day.elapsed();
-        Cake { begun, mixed, ready: mixed }
-    }
-    // ANCHOR_END: work
-
-    // ANCHOR: bakers
-    pub(crate) fn one_after_the_other(day: Instant) -> [Cake; 2] {
-        [(); 2].map(|()| {
-            let mut cake = mixed(day);
-            take_out(&mut cake, day);
-            cake
-        })
-    }
-
-    pub(crate) fn one_baker(day: Instant) -> [Cake; 2] {
-        let mut cakes = [mixed(day), mixed(day)];
-        cakes.iter_mut().for_each(|cake| take_out(cake, day));
-        cakes
-    }
-
-    /// Each at the table with that number.
-    pub(crate) fn two_bakers(day: Instant, tables: [usize; 2]) -> io::Result<[Cake; 2]> {
-        let baker = |table| {
-            move || -> io::Result<Cake> {
-                let mut only = CpuSet::new();
-                only.set(table);
-                sched_setaffinity(None, &only)?; // of this thread alone
-                let mut cake = mixed(day);
-                take_out(&mut cake, day);
-                Ok(cake)
-            }
-        };
-        thread::scope(|scope| {
-            let [a, b] = tables.map(|table| scope.spawn(baker(table)));
-            let [a, b] = [a, b].map(|baker| baker.join().expect("a baker does not panic"));
-            Ok([a?, b?])
-        })
-    }
-    // ANCHOR_END: bakers
-
-    /// The cores on which this process may run.
-    pub(crate) fn tables() -> io::Result<Vec<usize>> {
-        let allowed = sched_getaffinity(None)?;
-        Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
-    }
-
-    pub(crate) fn last(cakes: [Cake; 2]) -> Duration {
-        cakes[0].ready.max(cakes[1].ready)
-    }
-
-    /// Why nothing can be said: the two who should have had a table each did not.
-    pub(crate) fn disturbed(cakes: [Cake; 2]) -> Option<String> {
-        let longest = cakes.iter().map(|cake| cake.mixed).max()?;
-        (longest > MIX.mul_f64(1.3))
-            .then(|| format!("mixed after {longest:?}: the machine is busy"))
+// ANCHOR: work
+/// Computes until this thread has had a core for that long.
+fn mix() {
+    let before = cpu_time::of_thread().unwrap_or_default();
+    while cpu_time::of_thread().unwrap_or_default() < before + MIX {
+        black_box(fib(18));
     }
 }
 
-#[cfg(target_os = "linux")]
+/// Waits until the cake has been in the oven long enough, and takes it out.
+fn take_out(cake: &mut Cake, day: Instant) {
+    thread::sleep((cake.mixed + OVEN).saturating_sub(day.elapsed()));
+    cake.ready = day.elapsed();
+}
+
+fn mixed(day: Instant) -> Cake {
+    let begun = day.elapsed();
+    mix();
+    let mixed = day.elapsed();
+    Cake { begun, mixed, ready: mixed }
+}
+// ANCHOR_END: work
+
+// ANCHOR: bakers
+fn one_after_the_other(day: Instant) -> [Cake; 2] {
+    [(); 2].map(|()| {
+        let mut cake = mixed(day);
+        take_out(&mut cake, day);
+        cake
+    })
+}
+
+fn one_baker(day: Instant) -> [Cake; 2] {
+    let mut cakes = [mixed(day), mixed(day)];
+    cakes.iter_mut().for_each(|cake| take_out(cake, day));
+    cakes
+}
+
+/// Each at the table with that number.
+fn two_bakers(day: Instant, tables: [usize; 2]) -> io::Result<[Cake; 2]> {
+    let baker = |table| {
+        move || -> io::Result<Cake> {
+            cores::stay_on(table)?;
+            let mut cake = mixed(day);
+            take_out(&mut cake, day);
+            Ok(cake)
+        }
+    };
+    thread::scope(|scope| {
+        let [a, b] = tables.map(|table| scope.spawn(baker(table)));
+        let [a, b] = [a, b].map(|baker| baker.join().expect("a baker does not panic"));
+        Ok([a?, b?])
+    })
+}
+// ANCHOR_END: bakers
+
+fn last(cakes: [Cake; 2]) -> Duration {
+    cakes[0].ready.max(cakes[1].ready)
+}
+
+/// Why nothing can be said: the two who should have had a table each did not.
+fn disturbed(cakes: [Cake; 2]) -> Option<String> {
+    let longest = cakes.iter().map(|cake| cake.mixed).max()?;
+    (longest > MIX.mul_f64(1.3)).then(|| format!("mixed after {longest:?}: the machine is busy"))
+}
+
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
-    use std::time::Instant;
-
-    use kitchen::{Cake, last, one_after_the_other, one_baker, tables, two_bakers};
-
     report.expects("320 ms; 220 ms; at one table no less; at two tables 160 ms")?;
     let mut say = |name: &str, cakes: [Cake; 2]| {
         report.say(format_args!("{name}: {:.0} ms", last(cakes).as_secs_f64() * 1e3))?;
         cakes.iter().try_for_each(|cake| {
-            let columns = |time: std::time::Duration| (time.as_secs_f64() * 1e2).round() as usize;
+            let columns = |time: Duration| (time.as_secs_f64() * 1e2).round() as usize;
             let (begun, mixed) = (columns(cake.begun), columns(cake.mixed));
             let oven = columns(cake.ready).saturating_sub(mixed);
             let mixing = mixed.saturating_sub(begun);
@@ -135,21 +113,15 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     };
     say("one baker, one after the other", one_after_the_other(Instant::now()))?;
     say("one baker, the ovens overlap", one_baker(Instant::now()))?;
-    let tables = tables()?;
-    let (first, last) = (tables[0], tables[tables.len() - 1]);
-    say("two bakers, one table", two_bakers(Instant::now(), [first; 2])?)?;
-    if first == last {
+    let tables = cores::first_and_last()?;
+    say("two bakers, one table", two_bakers(Instant::now(), [tables[0]; 2])?)?;
+    if tables[0] == tables[1] {
         return report.say("two bakers, two tables: not judged: there is one core");
     }
-    let cakes = two_bakers(Instant::now(), [first, last])?;
+    let cakes = two_bakers(Instant::now(), tables)?;
     say("two bakers, two tables", cakes)?;
-    kitchen::disturbed(cakes)
+    disturbed(cakes)
         .map_or(Ok(()), |reason| report.say(format_args!("the last one is not judged: {reason}")))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn measure(report: &mut Report<'_>) -> io::Result<()> {
-    report.say("not judged: to give a thread one core needs Linux")
 }
 
 fn main() -> ExitCode {
@@ -158,11 +130,9 @@ fn main() -> ExitCode {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::time::Instant;
-
     use lab::experiment::Judgement;
 
-    use super::kitchen::*;
+    use super::*;
 
     #[test]
     fn one_after_the_other_nothing_overlaps() {
@@ -180,18 +150,17 @@ mod tests {
 
     #[test]
     fn two_bakers_at_one_table_are_no_quicker_than_one() {
-        let table = tables().expect("Linux says it")[0];
+        let [table, _] = cores::first_and_last().expect("Linux says it");
         let cakes = two_bakers(Instant::now(), [table; 2]).expect("the table is ours");
         assert!(last(cakes) >= 2 * MIX + OVEN, "{cakes:?}");
     }
 
     #[test]
     fn two_bakers_at_two_tables_mix_both_at_once() {
-        let tables = tables().expect("Linux says it");
-        let (first, other) = (tables[0], tables[tables.len() - 1]);
-        let cakes = two_bakers(Instant::now(), [first, other]).expect("the tables are ours");
+        let tables = cores::first_and_last().expect("Linux says it");
+        let cakes = two_bakers(Instant::now(), tables).expect("the tables are ours");
         let judged = Judgement::of(last(cakes) < 2 * MIX + OVEN, || format!("{cakes:?}"));
-        let one_core = (first == other).then(|| "there is one core".to_owned());
+        let one_core = (tables[0] == tables[1]).then(|| "there is one core".to_owned());
         judged.unless(one_core.or_else(|| disturbed(cakes))).assert();
     }
 }

@@ -80,9 +80,6 @@ fn removed_first() -> io::Result<Vec<u64>> {
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("nothing; then a report for what is closed, until its copy is closed too")?;
-    if !epoll::IS_HERE {
-        return report.say(epoll::NEEDS_LINUX);
-    }
     report.say(format_args!("the only descriptor is closed: reported {:?}", the_only_one()?))?;
     let two = one_of_two()?;
     report.say(format_args!("one of two is closed:          reported {:?}", two.reported))?;

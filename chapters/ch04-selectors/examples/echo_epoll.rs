@@ -19,8 +19,9 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use epoll::{Epoll, Trigger};
+use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
-use lab::proc::{Activity, Memory, threads};
+use lab::proc::{Memory, threads};
 
 const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "echo_epoll");
 
@@ -174,11 +175,11 @@ fn run(count: usize) -> io::Result<Seen> {
     let mut command = Command::new(env::current_exe()?);
     command.args(ARGUMENTS).stdin(Stdio::null()).stdout(Stdio::piped());
     command.env(ADDRESS, listener.local_addr()?.to_string()).env(COUNT, count.to_string());
-    let (start, before) = (Instant::now(), Activity::now()?);
+    let (start, before) = (Instant::now(), cpu_time::of_thread()?);
     let mut clients = Clients(command.spawn()?);
     let mut output = clients.0.stdout.take().expect("it is piped");
     let seen = serve(&listener, &mut output)?;
-    let on_cpu = Activity::now()?.since(before).on_cpu;
+    let on_cpu = cpu_time::of_thread()?.saturating_sub(before);
     Ok(Seen { on_cpu, took: start.elapsed(), ..seen })
 }
 
@@ -224,9 +225,6 @@ fn calls_an_echo(seen: &Seen) -> f64 {
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("all are answered by one thread, with three calls an echo")?;
-    if !epoll::IS_HERE {
-        return report.say(epoll::NEEDS_LINUX);
-    }
     let count = CONNECTIONS.min(limit::raise().saturating_sub(OTHERS));
     let seen = run(count)?;
     report.say(format_args!("connections open at once   {}", seen.most_open))?;

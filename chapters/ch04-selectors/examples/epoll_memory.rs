@@ -79,9 +79,6 @@ fn most_watches() -> io::Result<u64> {
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("no mapping, and some 200 bytes a watch")?;
-    if !epoll::IS_HERE {
-        return report.say(epoll::NEEDS_LINUX);
-    }
     let Maps { before, after, of_epoll } = maps()?;
     report.say(format_args!("mappings before: {before}, while it watches: {after}"))?;
     report.say(format_args!("of them epoll's: {of_epoll}"))?;

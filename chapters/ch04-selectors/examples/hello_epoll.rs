@@ -89,9 +89,6 @@ fn read_a_file() -> io::Result<(bool, usize)> {
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("the same answers from both, and a regular file is refused")?;
-    if !epoll::IS_HERE {
-        return report.say(epoll::NEEDS_LINUX);
-    }
     let (level, edge) = (level()?, edge()?);
     report.say(level.lines.join("\n"))?;
     report.say(format_args!("\n{:<12}{:>8}{:>8}{:>8}", "epoll", "hellos", "waits", "reads"))?;

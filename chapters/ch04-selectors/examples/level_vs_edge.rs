@@ -132,9 +132,6 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let (selected, polled) = (selected()?, polled()?);
     row("select", selected)?;
     row("poll", polled)?;
-    if !epoll::IS_HERE {
-        return report.say(epoll::NEEDS_LINUX);
-    }
     let (level, _) = by_trigger(Trigger::Level, Reading::OneByte)?;
     row("epoll, level-triggered", level)?;
     let (edge, more) = by_trigger(Trigger::Edge, Reading::OneByte)?;

@@ -60,7 +60,7 @@ fn counter(is_ready: bool) -> io::Result<OwnedFd> {
 
 #[cfg(not(target_os = "linux"))]
 fn counter(_: bool) -> io::Result<OwnedFd> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, epoll::NEEDS_LINUX))
+    Err(epoll::unsupported())
 }
 
 // ANCHOR: costs
@@ -166,9 +166,6 @@ fn table(report: &mut Report<'_>, rows: &[Row]) -> io::Result<()> {
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("select and poll ten times as dear, epoll only when all are ready")?;
-    if !epoll::IS_HERE {
-        return report.say(epoll::NEEDS_LINUX);
-    }
     let rows = rows(&SIZES)?;
     table(report, &rows)?;
     if let Some(path) = report.option("svg") {

@@ -112,19 +112,16 @@ fn idle_passes(time: Duration) -> io::Result<usize> {
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("one answer of three, and ten wake-ups a second for nothing")?;
-    if !epoll::IS_HERE {
-        return report.say(epoll::NEEDS_LINUX);
-    }
     let Answers { of_three, unseen, of_four } = answers()?;
     report.say(format_args!("three lines are written:    {of_three} answered"))?;
     report.say(format_args!("in a buffer nobody watches: {unseen:?}"))?;
     report.say(format_args!("a fourth one is written:    {of_four} answered"))?;
     let end = at_the_end()?.unwrap_or_else(|| "nothing".into());
     report.say(format_args!("at the end of the input:    {end}\n"))?;
-    let before = Activity::now()?;
+    let before = Activity::of_this_thread()?;
     let passes = idle_passes(Duration::from_secs(1))?;
     let judged = Judgement::of((9..=11).contains(&passes), || format!("{passes} passes"));
-    let reason = Activity::now()?.since(before).disturbed();
+    let reason = Activity::of_this_thread()?.since(before).disturbed();
     report.claim("C65", passes as f64, "wake-ups in an idle second", judged.unless(reason))
 }
 

@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ch07_asyncio::runtime::{JoinHandle, Runtime, channel, spawn, yield_now};
+use lab::cores;
 
 /// How many rounds are measured; the one in the middle is shown.
 const ROUNDS: usize = 7;
@@ -200,26 +201,12 @@ fn measure() -> Vec<Duration> {
 }
 
 /// The same, with this thread and those that it starts on one core. An error says why not.
-#[cfg(target_os = "linux")]
 fn measure_on_one_core() -> Result<Vec<Duration>, io::Error> {
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-
     let pinned = thread::spawn(|| {
-        let allowed = sched_getaffinity(None)?;
-        let mut one = CpuSet::new();
-        (0..CpuSet::MAX_CPU)
-            .find(|cpu| allowed.is_set(*cpu))
-            .into_iter()
-            .for_each(|cpu| one.set(cpu));
-        sched_setaffinity(None, &one)?;
+        cores::stay_on(cores::first_and_last()?[0])?;
         Ok(measure())
     });
     pinned.join().expect("the measurement does not panic")
-}
-
-#[cfg(not(target_os = "linux"))]
-fn measure_on_one_core() -> Result<Vec<Duration>, io::Error> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 // ANCHOR_END: measure
 

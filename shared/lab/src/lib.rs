@@ -4,8 +4,9 @@
 //! - [`black_box`] drives a built program and says whether it shows a behaviour;
 //! - [`expected`] is the table of what each implementation shows and, as firmly, what it cannot;
 //! - [`dialogue`] holds the recorded dialogues that the book prints;
-//! - [`late_server`] is what experiments download from, [`proc`] what Linux says of a process, and
-//!   `experiment`, behind the feature of that name, how an experiment tells what it has measured;
+//! - [`late_server`] is what experiments download from, [`proc`] what Linux says of a process,
+//!   [`cpu_time`] and [`cores`] how long and where a thread has run, and `experiment`, behind the
+//!   feature of that name, how an experiment tells what it has measured;
 //! - the command `lab`, behind the feature `matrix`, builds the programs and prints the table as
 //!   measured.
 //!
@@ -20,6 +21,7 @@ pub mod behaviour;
 pub mod black_box;
 #[cfg(unix)]
 pub mod by_id;
+pub mod cores;
 pub mod cpu_time;
 #[cfg(unix)]
 pub mod dialogue;
@@ -32,7 +34,6 @@ pub mod experiment;
 pub mod family;
 pub mod inside;
 pub mod late_server;
-#[cfg(unix)]
 pub mod proc;
 pub mod program;
 pub mod verdict;

@@ -1,5 +1,6 @@
 //! What Linux says of a process: its memory, its threads, its time on a CPU, its switches. Read
-//! from /proc; where there is none, each of these is an error, and an experiment is not judged.
+//! from /proc; on another system each of these is an error of the kind `Unsupported`, and an
+//! experiment is not judged.
 
 use std::fs;
 use std::io;
@@ -62,7 +63,7 @@ pub fn of_the_machine(name: &str) -> io::Result<u64> {
 ///
 /// When the system does not say.
 pub fn threads() -> io::Result<usize> {
-    Ok(fs::read_dir("/proc/self/task")?.count())
+    Ok(entries("/proc/self/task")?.count())
 }
 
 /// How many descriptors this process has open, the one included with which that is read.
@@ -71,7 +72,19 @@ pub fn threads() -> io::Result<usize> {
 ///
 /// When the system does not say.
 pub fn descriptors() -> io::Result<usize> {
-    Ok(fs::read_dir("/proc/self/fd")?.count())
+    Ok(entries("/proc/self/fd")?.count())
+}
+
+/// The number by which the kernel knows the calling thread.
+///
+/// # Errors
+///
+/// When the system does not say.
+pub fn this_thread() -> io::Result<u32> {
+    let link = fs::read_link("/proc/thread-self")
+        .map_err(|error| explained("/proc/thread-self", &error))?;
+    let id = link.file_name().and_then(|name| name.to_str()?.parse().ok());
+    id.ok_or_else(|| unexpected("thread-self", &link.to_string_lossy()))
 }
 
 /// The state of a thread of this process, as its letter: `R` runs or could run, `S` sleeps, …
@@ -107,30 +120,46 @@ pub struct Activity {
 const WAITED_MAX: f64 = 0.3;
 
 impl Activity {
-    /// Up to now.
+    /// Of all threads of this process that live now. Not to be used where others start or end
+    /// meanwhile, as in a test's process: an ended thread takes its counts along.
     ///
     /// # Errors
     ///
     /// When the system does not say.
-    pub fn now() -> io::Result<Activity> {
+    pub fn of_process() -> io::Result<Activity> {
         let mut sum = Activity::default();
-        for thread in fs::read_dir("/proc/self/task")? {
-            let folder = thread?.path();
-            let Ok(one) = Activity::of_thread(&folder.to_string_lossy()) else {
+        for thread in entries("/proc/self/task")? {
+            let Some(thread) = thread?.file_name().to_str().and_then(|name| name.parse().ok())
+            else {
+                continue; // the kernel names no other entries
+            };
+            let Ok(one) = Activity::of(thread) else {
                 continue; // it has ended meanwhile
             };
             sum = sum.and(one);
         }
-        if sum == Activity::default() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
         Ok(sum)
     }
 
-    fn of_thread(folder: &str) -> io::Result<Activity> {
+    /// Of the calling thread, up to now.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    pub fn of_this_thread() -> io::Result<Activity> {
+        Activity::of(this_thread()?)
+    }
+
+    /// Of one thread of this process, up to now.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say, or there is no such thread.
+    pub fn of(thread: u32) -> io::Result<Activity> {
         /// A tick of `stat`: 10 ms on every system that Linux's user space knows (`USER_HZ`).
         const TICK: Duration = Duration::from_millis(10);
 
+        let folder = format!("/proc/self/task/{thread}");
         let (stat, schedule) =
             (read(&format!("{folder}/stat"))?, read(&format!("{folder}/schedstat"))?);
         let status = read(&format!("{folder}/status"))?;
@@ -187,9 +216,24 @@ impl Activity {
     }
 }
 
-fn read(path: &str) -> io::Result<String> {
-    fs::read_to_string(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))
+/// The text of a file in /proc.
+///
+/// # Errors
+///
+/// When there is none, or it may not be read: with its path.
+pub fn read(path: &str) -> io::Result<String> {
+    fs::read_to_string(path).map_err(|error| explained(path, &error))
+}
+
+fn explained(path: &str, error: &io::Error) -> io::Error {
+    if cfg!(target_os = "linux") {
+        return io::Error::new(error.kind(), format!("{path}: {error}"));
+    }
+    io::Error::new(io::ErrorKind::Unsupported, format!("it is read from {path}, which Linux has"))
+}
+
+fn entries(path: &str) -> io::Result<fs::ReadDir> {
+    fs::read_dir(path).map_err(|error| explained(path, &error))
 }
 
 /// The number after a name, in bytes; /proc gives it in KiB.
@@ -244,8 +288,7 @@ mod tests {
         let (release, released) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let waiting = thread::spawn(move || {
-            let id = rustix::thread::gettid().as_raw_nonzero().get();
-            tell.send(u32::try_from(id).expect("it is positive")).expect("it is heard");
+            tell.send(this_thread().expect("Linux says it")).expect("it is heard");
             let _ = released.recv(); // an error: the sender was dropped
         });
         let id = told.recv().expect("it tells");
@@ -262,7 +305,7 @@ mod tests {
     /// Of the test's own thread: others of the process end meanwhile, and take their counts along.
     #[test]
     fn what_computes_has_been_on_a_cpu_and_what_waits_has_switched() {
-        let now = || Activity::of_thread("/proc/thread-self").expect("Linux says it");
+        let now = || Activity::of_this_thread().expect("Linux says it");
         let before = now();
         while now().since(before).on_cpu < Duration::from_millis(5) {
             black_box(fib_timing::fib(black_box(20)));
@@ -270,7 +313,7 @@ mod tests {
         thread::sleep(Duration::from_millis(1)); // sleeps because a sleep is what is counted
         let done = now().since(before);
         assert!(done.voluntary_switches >= 1, "{done:?}");
-        assert!(Activity::now().is_ok_and(|all| all.voluntary_switches > 0));
+        assert!(Activity::of_process().is_ok_and(|all| all.voluntary_switches > 0));
     }
 
     #[test]

@@ -10,12 +10,6 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use rustix::event::epoll;
 
-/// Is it there?
-pub(crate) const IS_HERE: bool = cfg!(target_os = "linux");
-
-/// What an experiment says where it is not.
-pub(crate) const NEEDS_LINUX: &str = "not judged: epoll(7) needs Linux";
-
 /// How many reports one wait takes at most.
 const REPORTS: usize = 16_384;
 
@@ -96,22 +90,28 @@ impl Epoll {
     pub(crate) const REPORT_BYTES: usize = 0;
 
     pub(crate) fn new() -> io::Result<Epoll> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, NEEDS_LINUX))
+        Err(unsupported())
     }
 
     pub(crate) fn add(&self, _: impl AsFd, _: u64, _: Trigger) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+        Err(unsupported())
     }
 
     pub(crate) fn remove(&self, _: impl AsFd) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+        Err(unsupported())
     }
 
     pub(crate) fn wait(&mut self, _: Option<Duration>) -> io::Result<Vec<u64>> {
-        Err(io::ErrorKind::Unsupported.into())
+        Err(unsupported())
     }
 
     pub(crate) fn count(&mut self, _: Option<Duration>) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
+        Err(unsupported())
     }
+}
+
+/// With this an experiment is not judged.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn unsupported() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "epoll(7) needs Linux")
 }

@@ -102,9 +102,6 @@ impl Drop for Questions {
     }
 }
 
-/// A page, the least a pipe can hold on Linux: full after some 150 hellos.
-const SMALL_PIPE: usize = 4096;
-
 /// The shortest period that the programs take: hellos alone fill the small pipe in a fifth of a
 /// second.
 const RAPID: Duration = Duration::from_millis(1);
@@ -140,6 +137,9 @@ pub(super) fn while_output_is_full(subject: &Subject) -> Verdict {
 
 #[cfg(target_os = "linux")]
 fn shrink(pipe: &PipeReader) -> Option<u64> {
+    /// A page, the least a pipe can hold: full after some 150 hellos.
+    const SMALL_PIPE: usize = 4096;
+
     rustix::pipe::fcntl_setpipe_size(pipe, SMALL_PIPE)
         .ok()
         .and_then(|size| u64::try_from(size).ok())
