@@ -34,6 +34,7 @@ struct Amount {
     delay: Duration,
 }
 
+// ANCHOR: workloads
 fn computes(amount: Amount) -> io::Result<()> {
     (0..amount.fibs).for_each(|_| drop(black_box(fib(black_box(amount.n)).to_string())));
     Ok(())
@@ -56,6 +57,7 @@ fn asks_and_computes(amount: Amount) -> io::Result<()> {
     asks_a_server(amount)?;
     computes(amount)
 }
+// ANCHOR_END: workloads
 
 type Workload = fn(Amount) -> io::Result<()>;
 

@@ -44,7 +44,7 @@ fn connect(server: SocketAddr) -> io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-// ANCHOR: get
+// ANCHOR: pages
 fn a_connection_each(server: SocketAddr, pages: usize) -> io::Result<Vec<String>> {
     (0..pages).map(|number| get(&mut connect(server)?, number)).collect()
 }
@@ -53,7 +53,7 @@ fn one_connection(server: SocketAddr, pages: usize) -> io::Result<Vec<String>> {
     let mut stream = connect(server)?;
     (0..pages).map(|number| get(&mut stream, number)).collect()
 }
-// ANCHOR_END: get
+// ANCHOR_END: pages
 
 type Fetch = fn(SocketAddr, usize) -> io::Result<Vec<String>>;
 

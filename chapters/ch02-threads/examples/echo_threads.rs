@@ -37,10 +37,6 @@ fn in_turn(listener: &TcpListener, connections: usize) -> io::Result<()> {
     }
     Ok(())
 }
-// ANCHOR_END: servers
-
-/// How many threads are in `echo` now.
-static SERVING: AtomicUsize = AtomicUsize::new(0);
 
 /// Serves so many connections, each in a thread of its own.
 fn in_threads(listener: &TcpListener, connections: usize) -> io::Result<()> {
@@ -58,6 +54,10 @@ fn in_threads(listener: &TcpListener, connections: usize) -> io::Result<()> {
         Ok(())
     })
 }
+// ANCHOR_END: servers
+
+/// How many threads are in `echo` now.
+static SERVING: AtomicUsize = AtomicUsize::new(0);
 
 type Server = fn(&TcpListener, usize) -> io::Result<()>;
 

@@ -65,6 +65,7 @@ fn one_step() -> u64 {
 }
 // ANCHOR_END: atomics
 
+// ANCHOR: locks
 /// The lock is let go in the middle.
 fn locked_twice() -> u64 {
     let sum = Mutex::new(0);
@@ -90,6 +91,7 @@ fn locked_once() -> u64 {
     });
     *lock()
 }
+// ANCHOR_END: locks
 
 /// How many of so many additions are lost when nobody arranges that the threads meet.
 fn lost_of(additions: u64) -> u64 {
@@ -122,28 +124,14 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::process::{Command, Stdio};
+    use lab::compiler;
 
     use super::*;
 
     #[test]
     fn without_an_atomic_or_a_lock_it_does_not_compile() {
-        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-            .args(["--edition=2024", "--crate-type=lib", "--crate-name=race", "--emit=metadata"])
-            .args(["-o", "-", "-"]) // nothing is written
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("what builds this test is there");
-        let mut input = rustc.stdin.take().expect("it was asked for as a pipe");
-        input.write_all(WITHOUT_ANYTHING.as_bytes()).expect("rustc reads it all");
-        drop(input);
-        let report = rustc.wait_with_output().expect("it is our child").stderr;
-        let report = String::from_utf8_lossy(&report);
-        assert_eq!(report.matches("error[").count(), 1, "{report}");
-        assert!(report.contains("error[E0499]"), "{report}");
+        let errors = compiler::errors(WITHOUT_ANYTHING).expect("what builds this test is there");
+        assert_eq!(errors, ["E0499"]);
     }
 
     #[test]

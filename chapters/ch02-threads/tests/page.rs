@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::hint;
 use std::io::{self, BufReader, Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use lab::compiler;
 use lab::inside::{PATIENCE, PERIOD};
 
 // The kernel takes the core away from a thread that never offers it.
@@ -334,27 +335,9 @@ const LOCKED_INPUT: &str = stringify! {
 
 #[test]
 fn the_compiler_refuses_what_threads_must_not_share() {
+    let errors = |code| compiler::errors(code).expect("what builds this test is there");
     assert_eq!(errors(WITHOUT_A_LOCK), ["E0596", "E0596"]);
     assert_eq!(errors(SHARED_BY_RC), ["E0277"]);
     assert_eq!(errors(BORROWED), ["E0521"]);
     assert_eq!(errors(LOCKED_INPUT), ["E0277"]);
-}
-
-/// The codes of the errors that the compiler finds in `code`.
-fn errors(code: &str) -> Vec<String> {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args(["--edition=2024", "--crate-type=lib", "--crate-name=refused", "--emit=metadata"])
-        .args(["--out-dir", env!("CARGO_TARGET_TMPDIR"), "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("what builds this test is there");
-    let mut input = rustc.stdin.take().expect("it was asked for as a pipe");
-    input.write_all(code.as_bytes()).expect("rustc reads it all");
-    drop(input);
-    let output = rustc.wait_with_output().expect("it is our child");
-    let report = String::from_utf8(output.stderr).expect("rustc writes UTF-8");
-    let codes = report.lines().filter_map(|line| line.strip_prefix("error[")?.split(']').next());
-    codes.map(str::to_owned).collect()
 }

@@ -7,6 +7,7 @@
 //! - [`late_server`] is what experiments download from, [`proc`] what Linux says of a process,
 //!   [`cpu_time`] and [`cores`] how long and where a thread has run, and `experiment`, behind the
 //!   feature of that name, how an experiment tells what it has measured;
+//! - [`compiler`] says what is refused at compile time;
 //! - the command `lab`, behind the feature `matrix`, builds the programs and prints the table as
 //!   measured.
 //!
@@ -21,6 +22,7 @@ pub mod behaviour;
 pub mod black_box;
 #[cfg(unix)]
 pub mod by_id;
+pub mod compiler;
 pub mod cores;
 pub mod cpu_time;
 #[cfg(unix)]
