@@ -19,14 +19,17 @@ use fib_timing::fib;
 use lab::experiment::{Experiment, Judgement, Report};
 use lab::proc::{Activity, state, this_thread};
 
-const EXPERIMENT: Experiment = Experiment::new("ch01-sync", "blocking_read");
+const EXPERIMENT: Experiment = Experiment::new("ch01-sync", "blocking_read").with_threads(1);
+
+/// A thread that has not come to sleep by then does something else.
+const ASLEEP_WITHIN: Duration = Duration::from_secs(1);
 
 struct Seen {
     /// What the kernel calls its state: `S`, it sleeps; `R`, it runs or could run.
     reader: char,
     reader_on_cpu: Duration,
-    /// What the other thread had of a CPU meanwhile, and how long that took.
-    other_on_cpu: Duration,
+    /// What the other thread did meanwhile, and how long that took.
+    other: Activity,
     took: Duration,
     /// From the write to the return of the read.
     woken_after: Duration,
@@ -44,54 +47,50 @@ fn blocked_for(compute: Duration) -> io::Result<Seen> {
             read.map(|()| Instant::now())
         });
         let id = told.recv().map_err(io::Error::other)??;
-        while state(id)? != 'S' {
+        let start = Instant::now();
+        while state(id)? != 'S' && start.elapsed() < ASLEEP_WITHIN {
             thread::yield_now(); // it is on its way into the kernel
         }
-        let me = this_thread()?;
-        let (before, own_before, start) = (on_cpu(id)?, on_cpu(me)?, Instant::now());
-        while on_cpu(me)? < own_before + compute {
+        let (before, own_before) = (Activity::of(id)?, Activity::of_this_thread()?);
+        let start = Instant::now();
+        while start.elapsed() < compute {
             black_box(fib(25));
         }
-        let seen = state(id)?;
-        let (after, own_after, took) = (on_cpu(id)?, on_cpu(me)?, start.elapsed());
+        let (seen, after, took) = (state(id)?, Activity::of(id)?, start.elapsed());
+        let other = Activity::of_this_thread()?.since(own_before);
         let written = Instant::now();
         writing.write_all(&[1])?;
         // ANCHOR_END: read
         let woken = reader.join().expect("the reader does not panic")?;
         Ok(Seen {
             reader: seen,
-            reader_on_cpu: after - before,
-            other_on_cpu: own_after - own_before,
+            reader_on_cpu: after.since(before).on_cpu,
+            other,
             took,
             woken_after: woken.saturating_duration_since(written),
         })
     })
 }
 
-/// How long a thread of this process has had a CPU.
-fn on_cpu(thread: u32) -> io::Result<Duration> {
-    Activity::of(thread).map(|activity| activity.on_cpu)
-}
-
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     const COMPUTE: Duration = Duration::from_millis(300);
 
     report.expects("S, it sleeps; no CPU time; the other one computes all the time")?;
-    let Seen { reader, reader_on_cpu, other_on_cpu, took, woken_after } = blocked_for(COMPUTE)?;
+    let Seen { reader, reader_on_cpu, other, took, woken_after } = blocked_for(COMPUTE)?;
     report.say(format_args!("state of the reader:    {reader}"))?;
     report.say(format_args!("CPU time of the reader: {reader_on_cpu:.1?}"))?;
-    report.say(format_args!("CPU time of the other:  {other_on_cpu:.1?} of {took:.1?}"))?;
+    report.say(format_args!("CPU time of the other:  {:.1?} of {took:.1?}", other.on_cpu))?;
     report.say(format_args!("read back, after write: {woken_after:.1?}\n"))?;
-    let share = other_on_cpu.as_secs_f64() / took.as_secs_f64();
-    let seen = || format!("state {reader}, {reader_on_cpu:?}, share {share:.2}");
-    let idle = reader == 'S' && reader_on_cpu < COMPUTE / 100;
-    let judged = Judgement::of(idle && share > 0.9, seen);
-    let busy = (idle && share <= 0.9).then(|| format!("the machine is busy: {share:.2}"));
+    let share = other.part_on_cpu(took);
+    let judged =
+        Judgement::of(reader == 'S' && reader_on_cpu < COMPUTE / 100 && share > 0.9, || {
+            format!("state {reader}, {reader_on_cpu:?}, share {share:.2}")
+        });
     report.claim(
         "C17",
         share * 100.0,
         "% of a CPU, for the thread that is not blocked",
-        judged.unless(busy),
+        judged.unless(other.disturbed(took)),
     )
 }
 
@@ -111,6 +110,9 @@ mod tests {
         let seen = blocked_for(compute).expect("Linux has a /proc");
         assert_eq!(seen.reader, 'S');
         assert!(seen.reader_on_cpu < compute / 10, "{:?}", seen.reader_on_cpu);
-        assert!(seen.other_on_cpu >= compute);
+        let share = seen.other.part_on_cpu(seen.took);
+        Judgement::of(share > 0.9, || format!("{share}"))
+            .unless(seen.other.disturbed(seen.took))
+            .assert();
     }
 }

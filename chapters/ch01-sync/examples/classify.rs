@@ -99,16 +99,15 @@ impl Times {
         Ok(Times { wall: start.elapsed(), did: Activity::of_this_thread()?.since(before) })
     }
 
-    // ANCHOR: classify
-    /// The part of its time that it had a CPU. Time in which others had it does not count:
-    /// that is the machine's doing, and not the program's.
-    fn on_cpu(&self) -> f64 {
-        let own = self.wall.saturating_sub(self.did.waited).max(self.did.on_cpu);
-        self.did.on_cpu.as_secs_f64() / own.as_secs_f64()
+    /// Why its time on the clock says nothing.
+    fn disturbed(&self) -> Option<String> {
+        self.did.disturbed(self.wall)
     }
 
+    // ANCHOR: classify
+    /// By the part of its time that it was on a CPU. Time in which others had it does not count.
     fn class(&self) -> Class {
-        match self.on_cpu() {
+        match self.did.part_on_cpu(self.wall) {
             ..0.2 => Class::IoBound,
             0.8.. => Class::CpuBound,
             _ => Class::Both,
@@ -127,29 +126,44 @@ impl fmt::Display for Class {
     }
 }
 
+/// How much quicker a workload is with a server that is twice as quick, and with half the work.
+struct Gains {
+    times: Times,
+    quick_server: f64,
+    half_the_work: f64,
+    disturbed: Option<String>,
+}
+
+fn gains(workload: Workload, full: Amount) -> io::Result<Gains> {
+    let quick_server = Amount { delay: full.delay / 2, ..full };
+    let half_the_work = Amount { fibs: full.fibs / 2, reads: full.reads / 2, ..full };
+    let times = Times::of(workload, full)?;
+    let [server, work] = [quick_server, half_the_work].map(|less| Times::of(workload, less));
+    let (server, work) = (server?, work?);
+    let disturbed = [&times, &server, &work].into_iter().find_map(Times::disturbed);
+    let gain = |other: Times| times.wall.div_duration_f64(other.wall);
+    let (quick_server, half_the_work) = (gain(server), gain(work));
+    Ok(Gains { times, quick_server, half_the_work, disturbed })
+}
+
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("CPU-bound, I/O-bound, CPU-bound although it only reads, and both")?;
     let n = slow(Duration::from_millis(100));
     let full = Amount { n, fibs: 2, reads: 500_000, delay: Duration::from_millis(300) };
-    let quick_server = Amount { delay: full.delay / 2, ..full };
-    let half_the_work = Amount { fibs: 1, reads: full.reads / 2, ..full };
     report.say(format_args!(
         "{:20}{:>6}{:>7}{:>8}  {:10}{:>13}{:>11}",
         "in ms", "wall", "user", "system", "class", "quick server", "half work"
     ))?;
     let mut is_disturbed = None;
     for (name, workload) in WORKLOADS {
-        let times = Times::of(workload, full)?;
-        let gain = |other: Times| times.wall.as_secs_f64() / other.wall.as_secs_f64();
-        let server = gain(Times::of(workload, quick_server)?);
-        let work = gain(Times::of(workload, half_the_work)?);
+        let Gains { times, quick_server, half_the_work, disturbed } = gains(workload, full)?;
         let [wall, user, system] =
             [times.wall, times.did.user, times.did.system].map(|time| time.as_millis());
         report.say(format_args!(
-            "{name:20}{wall:>6}{user:>7}{system:>8}  {:10}{server:>12.1}x{work:>10.1}x",
+            "{name:20}{wall:>6}{user:>7}{system:>8}  {:10}{quick_server:>12.1}x{half_the_work:>10.1}x",
             times.class()
         ))?;
-        is_disturbed = is_disturbed.or(times.did.disturbed());
+        is_disturbed = is_disturbed.or(disturbed);
     }
     is_disturbed.map_or(Ok(()), |reason| report.say(format_args!("\nnot judged: {reason}")))
 }
@@ -160,20 +174,27 @@ fn main() -> ExitCode {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::time::Duration;
+    use lab::experiment::Judgement;
 
     use super::*;
 
+    // One test: another one at the same time would take a core away.
     #[test]
     fn what_calls_the_kernel_all_the_time_is_not_io_bound() {
         let n = slow(Duration::from_millis(20));
         let amount = Amount { n, fibs: 4, reads: 100_000, delay: Duration::from_millis(100) };
-        let classes = WORKLOADS.map(|(name, workload)| {
-            let times = Times::of(workload, amount).expect("Linux has a /proc");
-            println!("{name}: {times:?}");
-            times.class()
-        });
-        assert_eq!(classes[..3], [Class::CpuBound, Class::IoBound, Class::CpuBound]);
-        assert_eq!(classes[3], Class::Both);
+        let classes = [Class::CpuBound, Class::IoBound, Class::CpuBound, Class::Both];
+        // Which of the two makes it nearly twice as quick.
+        let quicker = [(false, true), (true, false), (false, true), (false, false)];
+        for (row, (name, workload)) in WORKLOADS.into_iter().enumerate() {
+            let seen = gains(workload, amount).expect("Linux has a /proc");
+            println!("{name}: {:?}", seen.times);
+            assert_eq!(seen.times.class(), classes[row], "{name}");
+            let gains = (seen.quick_server, seen.half_the_work);
+            let judged = Judgement::of((gains.0 > 1.6, gains.1 > 1.6) == quicker[row], || {
+                format!("{name}: {gains:?} times as quick")
+            });
+            judged.unless(seen.disturbed).assert();
+        }
     }
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -16,7 +17,7 @@ use std::thread;
 
 use lab::experiment::{Experiment, Report};
 
-const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "deadlock");
+const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "deadlock").with_threads(2);
 
 struct Account {
     number: usize,
@@ -73,6 +74,12 @@ struct OtherOrder {
     wanted: usize,
 }
 
+impl fmt::Display for OtherOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "while {} was held, {} was wanted", self.held, self.wanted)
+    }
+}
+
 impl Watch {
     // ANCHOR: wants
     /// Says that this thread is about to lock an account.
@@ -98,14 +105,17 @@ impl Watch {
     }
 }
 
+// ANCHOR: leads
 /// Does a chain of orders lead from one account to another? No order is part of a circle, since
 /// the one that would close it is refused: so this ends.
 fn leads(orders: &[(usize, usize)], from: usize, to: usize) -> bool {
     orders.iter().any(|&(a, b)| a == from && (b == to || leads(orders, b, to)))
 }
+// ANCHOR_END: leads
 
 type Transfer = fn(&Watch, &Account, &Account, u64) -> Result<(), OtherOrder>;
 
+// ANCHOR: transfers
 /// Wrong: the order depends on who pays.
 fn payer_first(watch: &Watch, from: &Account, to: &Account, sum: u64) -> Result<(), OtherOrder> {
     in_order(watch, [from, to], || (from.lock(), to.lock()), sum)
@@ -122,6 +132,8 @@ fn by_number(watch: &Watch, from: &Account, to: &Account, sum: u64) -> Result<()
     };
     in_order(watch, [to, from], lock, sum)
 }
+
+// ANCHOR_END: transfers
 
 fn in_order<'a>(
     watch: &Watch,
@@ -160,18 +172,25 @@ fn together(transfer: Transfer, times: u64) -> Result<u64, OtherOrder> {
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("both wait for ever; the watch finds it with one thread, which never waits")?;
-    report.say(format_args!("would wait, each holding one:    {:?}", would_both_wait()))?;
+    let [first, second] = would_both_wait().map(|waits| if waits { "waits" } else { "goes on" });
+    report
+        .say(format_args!("each holds one lock: the first thread {first}, the second {second}"))?;
+    let order = |seen: Result<(), OtherOrder>| {
+        seen.map_or_else(|other| other.to_string(), |()| "nothing to report".to_owned())
+    };
     let there_and_back = [(1, 2), (2, 1)];
     let round = [(0, 1), (1, 2), (2, 0)];
     for (name, transfer) in [("payer first", payer_first as Transfer), ("by number", by_number)] {
         report.say(format_args!("\n{name}, one thread"))?;
-        report.say(format_args!(
-            "  1 to 2, 2 to 1:         {:?}",
-            alone(transfer, &there_and_back)
-        ))?;
-        report.say(format_args!("  0 to 1, 1 to 2, 2 to 0: {:?}", alone(transfer, &round)))?;
+        for (transfers, pairs) in
+            [("1 to 2, 2 to 1:", &there_and_back[..]), ("0 to 1, 1 to 2, 2 to 0:", &round)]
+        {
+            report.say(format_args!("  {transfers:<24}{}", order(alone(transfer, pairs))))?;
+        }
     }
-    report.say(format_args!("\nby number, two threads, the sum: {:?}", together(by_number, 10_000)))
+    let sum = together(by_number, 10_000);
+    let sum = sum.map_or_else(|other| other.to_string(), |sum| sum.to_string());
+    report.say(format_args!("\nby number, two threads, the sum: {sum}"))
 }
 
 fn main() -> ExitCode {

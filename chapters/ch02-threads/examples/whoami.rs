@@ -10,7 +10,7 @@
 
 use std::io;
 use std::process::{self, ExitCode};
-use std::sync::Barrier;
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread, ThreadId};
 
 use lab::experiment::{Experiment, Report};
@@ -47,24 +47,22 @@ fn me() -> Me {
 
 /// Main and two more, all alive at the same time, and how many the kernel counts then.
 fn three() -> io::Result<(Vec<Me>, Option<usize>)> {
-    let all_here = Barrier::new(3);
+    let gate = Mutex::new(());
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
+        let closed = closed; // dropped, it opens the gate: at the end, and where a thread is missing
         let look = || {
-            all_here.wait();
             let me = me();
-            all_here.wait(); // nobody ends before all have looked
+            drop(gate.lock()); // nobody ends before all are there
             me
         };
         let named = thread::Builder::new().name("the one who reads".into());
         let named = named.spawn_scoped(scope, look)?;
-        let unnamed = scope.spawn(look);
-        all_here.wait();
+        let unnamed = thread::Builder::new().spawn_scoped(scope, look)?;
         let (main, count) = (me(), threads());
-        all_here.wait();
-        let join = |thread: thread::ScopedJoinHandle<'_, Me>| {
-            thread.join().map_err(|_| io::Error::other("a thread panicked"))
-        };
-        Ok((vec![main, join(named)?, join(unnamed)?], count))
+        drop(closed);
+        let join = |thread: thread::ScopedJoinHandle<'_, Me>| thread.join().expect("it only looks");
+        Ok((vec![main, join(named), join(unnamed)], count))
     })
 }
 
@@ -103,6 +101,11 @@ mod tests {
         let different = |a: usize, b: usize| all[a].rust != all[b].rust;
         assert!(different(0, 1) && different(1, 2) && different(0, 2), "{all:?}");
         assert!(count.is_none_or(|count| count >= 3), "{count:?}");
+        if cfg!(target_os = "linux") {
+            // The main thread waits for the tests. Its number is that of the process.
+            let main = format!("/proc/self/task/{}", process::id());
+            assert!(std::fs::exists(main).is_ok_and(|is_there| is_there));
+        }
     }
 
     #[test]
@@ -113,6 +116,7 @@ mod tests {
         if cfg!(target_os = "linux") {
             assert_eq!(all[1].short_name.as_deref(), Some("the one who rea"));
             assert!(all[1].kernel.is_some() && all[1].kernel != all[2].kernel, "{all:?}");
+            assert_eq!(all[2].short_name, all[0].short_name, "that of the thread that started it");
         }
     }
 }

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 
 use fib_timing::fib;
 use lab::experiment::{Experiment, Report};
+use lab::proc::Activity;
 use lab::{cores, cpu_time};
 
-const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "bakers");
+const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "bakers").with_threads(2);
 
 const MIX: Duration = Duration::from_millis(60);
 const OVEN: Duration = Duration::from_millis(100);
@@ -30,6 +31,8 @@ struct Cake {
     begun: Duration,
     mixed: Duration,
     ready: Duration,
+    /// What its baker's thread did until it was mixed.
+    did: Activity,
 }
 
 // ANCHOR: work
@@ -47,37 +50,37 @@ fn take_out(cake: &mut Cake, day: Instant) {
     cake.ready = day.elapsed();
 }
 
-fn mixed(day: Instant) -> Cake {
-    let begun = day.elapsed();
+fn mixed(day: Instant) -> io::Result<Cake> {
+    let (begun, before) = (day.elapsed(), Activity::of_this_thread()?);
     mix();
-    let mixed = day.elapsed();
-    Cake { begun, mixed, ready: mixed }
+    let (mixed, did) = (day.elapsed(), Activity::of_this_thread()?.since(before));
+    Ok(Cake { begun, mixed, ready: mixed, did })
 }
 // ANCHOR_END: work
 
 // ANCHOR: bakers
-fn one_after_the_other(day: Instant) -> [Cake; 2] {
-    [(); 2].map(|()| {
-        let mut cake = mixed(day);
-        take_out(&mut cake, day);
-        cake
-    })
+fn cake(day: Instant) -> io::Result<Cake> {
+    let mut cake = mixed(day)?;
+    take_out(&mut cake, day);
+    Ok(cake)
 }
 
-fn one_baker(day: Instant) -> [Cake; 2] {
-    let mut cakes = [mixed(day), mixed(day)];
+fn one_after_the_other(day: Instant) -> io::Result<[Cake; 2]> {
+    Ok([cake(day)?, cake(day)?])
+}
+
+fn one_baker(day: Instant) -> io::Result<[Cake; 2]> {
+    let mut cakes = [mixed(day)?, mixed(day)?];
     cakes.iter_mut().for_each(|cake| take_out(cake, day));
-    cakes
+    Ok(cakes)
 }
 
 /// Each at the table with that number.
 fn two_bakers(day: Instant, tables: [usize; 2]) -> io::Result<[Cake; 2]> {
     let baker = |table| {
-        move || -> io::Result<Cake> {
+        move || {
             cores::stay_on(table)?;
-            let mut cake = mixed(day);
-            take_out(&mut cake, day);
-            Ok(cake)
+            cake(day)
         }
     };
     thread::scope(|scope| {
@@ -92,10 +95,9 @@ fn last(cakes: [Cake; 2]) -> Duration {
     cakes[0].ready.max(cakes[1].ready)
 }
 
-/// Why nothing can be said: the two who should have had a table each did not.
+/// Why nothing can be said: one of those who should have had a table did not.
 fn disturbed(cakes: [Cake; 2]) -> Option<String> {
-    let longest = cakes.iter().map(|cake| cake.mixed).max()?;
-    (longest > MIX.mul_f64(1.3)).then(|| format!("mixed after {longest:?}: the machine is busy"))
+    cakes.into_iter().find_map(|cake| cake.did.disturbed(cake.mixed - cake.begun))
 }
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
@@ -111,8 +113,8 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
             report.say(format_args!("    {space}{mixing}{oven}"))
         })
     };
-    say("one baker, one after the other", one_after_the_other(Instant::now()))?;
-    say("one baker, the ovens overlap", one_baker(Instant::now()))?;
+    say("one baker, one after the other", one_after_the_other(Instant::now())?)?;
+    say("one baker, the ovens overlap", one_baker(Instant::now())?)?;
     let tables = cores::first_and_last()?;
     say("two bakers, one table", two_bakers(Instant::now(), [tables[0]; 2])?)?;
     if tables[0] == tables[1] {
@@ -130,26 +132,38 @@ fn main() -> ExitCode {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use lab::experiment::Judgement;
 
     use super::*;
 
+    /// The cores are those of all tests: one at a time.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[test]
     fn one_after_the_other_nothing_overlaps() {
-        let [first, second] = one_after_the_other(Instant::now());
+        let _alone = alone();
+        let [first, second] = one_after_the_other(Instant::now()).expect("Linux says it");
         assert!(second.begun >= first.ready, "{first:?} {second:?}");
         assert!(second.ready >= 2 * (MIX + OVEN), "{second:?}");
     }
 
     #[test]
     fn one_baker_mixes_while_the_first_cake_is_in_the_oven() {
-        let [first, second] = one_baker(Instant::now());
+        let _alone = alone();
+        let [first, second] = one_baker(Instant::now()).expect("Linux says it");
         assert!(second.begun < first.mixed + OVEN, "{first:?} {second:?}");
         assert!(last([first, second]) >= 2 * MIX + OVEN, "and never mixes both at once");
     }
 
     #[test]
     fn two_bakers_at_one_table_are_no_quicker_than_one() {
+        let _alone = alone();
         let [table, _] = cores::first_and_last().expect("Linux says it");
         let cakes = two_bakers(Instant::now(), [table; 2]).expect("the table is ours");
         assert!(last(cakes) >= 2 * MIX + OVEN, "{cakes:?}");
@@ -157,6 +171,7 @@ mod tests {
 
     #[test]
     fn two_bakers_at_two_tables_mix_both_at_once() {
+        let _alone = alone();
         let tables = cores::first_and_last().expect("Linux says it");
         let cakes = two_bakers(Instant::now(), tables).expect("the tables are ours");
         let judged = Judgement::of(last(cakes) < 2 * MIX + OVEN, || format!("{cakes:?}"));

@@ -22,9 +22,9 @@ use lab::experiment::{Experiment, Judgement, Report};
 const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "hello_process");
 
 // ANCHOR: child
-/// Set for the child.
+/// The environment variable that tells this program that it is the child.
 const CHILD: &str = "HELLO_PROCESS_CHILD";
-/// Before each thing that the child says.
+/// What a line of the child begins with, so that the parent finds it.
 const SAID: &str = "= ";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -42,6 +42,10 @@ struct Told {
     its_number: u32,
     our_number: u32,
 }
+
+/// What the child is started with: the program itself needs nothing.
+#[cfg(not(test))]
+const ARGUMENTS: &[&str] = &[];
 
 /// Starts a child, and waits until it has ended: otherwise the kernel keeps an entry for it.
 fn hello() -> io::Result<Told> {
@@ -105,10 +109,6 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     )
 }
 
-/// What the child is started with: the program itself needs nothing.
-#[cfg(not(test))]
-const ARGUMENTS: &[&str] = &[];
-
 fn main() -> ExitCode {
     if env::var_os(CHILD).is_some() {
         child();
@@ -136,7 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_start_pays_off_at_a_larger_n() {
+    fn a_process_takes_longer_to_start_than_a_thread_and_pays_off_at_a_larger_n() {
+        let process = start_of(|| hello().map(drop)).expect("the system starts a process");
+        let thread = start_of(start_of_a_thread).expect("a thread is free");
+        assert!(process > thread, "{process:?} {thread:?}");
         let (short, long) = (Duration::from_micros(1), Duration::from_millis(1));
         assert!(break_even(short) < break_even(long));
     }

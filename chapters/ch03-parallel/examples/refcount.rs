@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use lab::experiment::{Experiment, Judgement, Report};
 
-const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "refcount");
+const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "refcount").with_threads(2);
 
 // ANCHOR: lost
 /// WRONG: two threads add one, each in three steps. `both` stands where a thread can be
@@ -119,8 +119,13 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say(format_args!("Rc                        {rc:>6.1} ns"))?;
     report.say(format_args!("Arc                       {arc:>6.1} ns"))?;
     report.say(format_args!("Arc, cloned by two threads{two:>6.1} ns\n"))?;
-    let judged = Judgement::of(in_three_steps() == 2 && !RC_MAY_MOVE, || "none was lost".into());
-    report.claim("C98", arc / rc, "times the cost, an Arc's clone", judged)
+    let is_lost = in_three_steps() == 2 && in_one_step() == 3;
+    let judged = Judgement::of(is_lost && !RC_MAY_MOVE && ARC_MAY_MOVE, || "none was lost".into());
+    report.claim("C98", 3.0 - in_three_steps() as f64, "of two clones is not counted", judged)?;
+    let debug = || "in a debug build the calls cost more than the counting".to_owned();
+    let reason = cfg!(debug_assertions).then(debug);
+    let judged = Judgement::of(arc > 2.0 * rc, || "atomic steps are cheap".into());
+    report.claim("C98", arc / rc, "times the cost, an Arc's clone", judged.unless(reason))
 }
 
 fn main() -> ExitCode {
@@ -142,9 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn both_count_right() {
+    fn an_atomic_count_is_never_cheaper() {
         let (rc, arc) = (Rc::new(1), Arc::new(1));
-        assert!(cost_for_one(&rc) > 0.0 && cost_for_two(&arc) > 0.0);
+        // The best of some: a busy machine disturbs some of them.
+        let dearer = || cost_for_two(&arc).max(cost_for_one(&arc)) > cost_for_one(&rc);
+        assert!((0..10).any(|_| dearer()));
         assert_eq!((Rc::strong_count(&rc), Arc::strong_count(&arc)), (1, 1));
     }
 }

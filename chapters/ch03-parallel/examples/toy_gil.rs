@@ -25,7 +25,10 @@ use fib_timing::fib;
 use gil::{Gil, SWITCH_INTERVAL, fib_under};
 use lab::experiment::{Experiment, Judgement, Report};
 
-const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "toy_gil");
+const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "toy_gil").with_threads(3);
+
+/// Nothing here takes so long, unless the lock does not do what it should.
+const TOO_LONG: Duration = Duration::from_secs(10);
 
 /// How many are in a section, and how many were at most.
 #[derive(Default)]
@@ -58,7 +61,8 @@ fn compute(gil: &Gil, at_least: Duration) -> Computed {
     let (inside, start) = (Inside::default(), Instant::now());
     let python = || {
         gil.run(|| {
-            while start.elapsed() < at_least || gil.hand_overs() < 2 {
+            while start.elapsed() < at_least || (gil.hand_overs() < 2 && start.elapsed() < TOO_LONG)
+            {
                 inside.while_in(|| {
                     black_box(fib(15));
                 });
@@ -196,6 +200,15 @@ mod tests {
         let computed = compute(&Gil::new(Duration::from_millis(1)), Duration::from_millis(20));
         assert_eq!(computed.at_once, 1);
         assert!(computed.hand_overs >= 2);
+    }
+
+    #[test]
+    fn who_asks_sooner_is_handed_it_more_often() {
+        let hand_overs = |interval| {
+            let gil = Gil::new(Duration::from_micros(interval));
+            compute(&gil, Duration::from_millis(60)).hand_overs
+        };
+        assert!(hand_overs(50) > hand_overs(20_000));
     }
 
     #[test]

@@ -22,11 +22,17 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use serde::Serialize;
 
 /// The exit status of an experiment that was started with arguments it does not know.
 const USAGE: u8 = 2;
+
+/// How many descriptors an experiment opens that does not say it. Some of them would begin with
+/// fewer, and then not end.
+const DESCRIPTORS: usize = 32;
 
 /// What an experiment says about a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,12 +91,23 @@ pub struct Experiment {
     features: &'static str,
     /// The options beside `--json`. Each takes a value.
     options: &'static [&'static str],
+    /// How many threads it starts that wait for each other.
+    threads: usize,
+    /// How many descriptors it opens at most.
+    descriptors: usize,
 }
 
 impl Experiment {
     /// The example `name` of a package.
     pub const fn new(package: &'static str, name: &'static str) -> Experiment {
-        Experiment { package, name, features: "", options: &[] }
+        Experiment {
+            package,
+            name,
+            features: "",
+            options: &[],
+            threads: 0,
+            descriptors: DESCRIPTORS,
+        }
     }
 
     /// The same, built with features.
@@ -103,35 +120,73 @@ impl Experiment {
         Experiment { options, ..self }
     }
 
+    /// The same, and it starts so many threads that wait for each other. Where the system allows
+    /// fewer, it is not judged: one of two would wait for ever.
+    pub const fn with_threads(self, threads: usize) -> Experiment {
+        Experiment { threads, ..self }
+    }
+
+    /// The same, and it opens so many descriptors, where that is more than a few. Where the system
+    /// allows fewer, it is not judged.
+    pub const fn with_descriptors(self, descriptors: usize) -> Experiment {
+        Experiment { descriptors, ..self }
+    }
+
     /// The whole of `main`: refuses arguments that it does not know with status 2, and hands
     /// `measure` a report. The status is 1 after an error. Two errors are none: a reader of the
     /// output that went away, and what this system does not have (of the kind `Unsupported`), with
     /// which nothing can be judged.
     pub fn main(self, measure: impl FnOnce(&mut Report<'_>) -> io::Result<()>) -> ExitCode {
         let mut out = io::stdout().lock();
-        match self.report(std::env::args_os().skip(1), &mut out) {
-            Ok(mut report) => match measure(&mut report) {
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    self.complain(&Judgement::NotJudged(error.to_string()));
-                    ExitCode::SUCCESS
-                }
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    self.complain(&error);
-                    ExitCode::FAILURE
-                }
-                Ok(()) if report.is_json && report.claims == 0 => {
-                    self.complain(&"it settles no claim, so there is nothing to print as JSON");
-                    ExitCode::SUCCESS
-                }
-                _ => ExitCode::SUCCESS,
-            },
+        let mut report = match self.report(std::env::args_os().skip(1), &mut out) {
+            Ok(report) => report,
             Err(error) => {
                 let options = self.options.iter().map(|option| format!(", --{option} VALUE"));
                 let known: String = options.collect();
                 self.complain(&format!("{error} (it takes --json{known})"));
-                ExitCode::from(USAGE)
+                return ExitCode::from(USAGE);
+            }
+        };
+        match self.try_limits().and_then(|()| measure(&mut report)) {
+            Ok(()) if report.is_json && report.claims == 0 => {
+                self.complain(&"it settles no claim, so there is nothing to print as JSON");
+            }
+            Ok(()) => {}
+            Err(_) if report.is_unheard => {}
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.complain(&Judgement::NotJudged(error.to_string()));
+            }
+            Err(error) => {
+                self.complain(&error);
+                return ExitCode::FAILURE;
             }
         }
+        ExitCode::SUCCESS
+    }
+
+    /// Whether this process may have what the experiment needs. An error is of the kind
+    /// `Unsupported`.
+    fn try_limits(self) -> io::Result<()> {
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipes: io::Result<Vec<_>> =
+            (0..self.descriptors.div_ceil(2)).map(|_| io::pipe()).collect();
+        let threads: io::Result<Vec<_>> = (0..self.threads)
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                thread::Builder::new().spawn(move || drop(gate.lock()))
+            })
+            .collect();
+        drop(closed); // so that those that were started end
+        let limited = |what: &str, error: io::Error| {
+            let reason = format!("a limit of this system on {what}: {error}");
+            io::Error::new(io::ErrorKind::Unsupported, reason)
+        };
+        pipes.map_err(|error| limited("descriptors", error))?;
+        for thread in threads.map_err(|error| limited("threads", error))? {
+            thread.join().expect("it only waits");
+        }
+        Ok(())
     }
 
     fn complain(self, error: &dyn fmt::Display) {
@@ -146,8 +201,14 @@ impl Experiment {
     {
         use lexopt::prelude::{Long, ValueExt};
 
-        let mut report =
-            Report { experiment: self, out, is_json: false, claims: 0, given: Vec::new() };
+        let mut report = Report {
+            experiment: self,
+            out,
+            is_json: false,
+            claims: 0,
+            is_unheard: false,
+            given: Vec::new(),
+        };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             let known = |name: &str| self.options.iter().find(|option| **option == name).copied();
@@ -180,6 +241,8 @@ pub struct Report<'a> {
     out: &'a mut dyn Write,
     is_json: bool,
     claims: usize,
+    /// Whoever reads the output has gone away.
+    is_unheard: bool,
     given: Vec<(&'static str, String)>,
 }
 
@@ -197,7 +260,8 @@ impl Report<'_> {
     /// When writing fails.
     pub fn expects(&mut self, what: impl fmt::Display) -> io::Result<()> {
         self.say(format_args!("Expected: {what}.\n"))?;
-        self.out.flush()
+        let flushed = self.out.flush();
+        self.noted(flushed)
     }
 
     /// A line for a person: with `--json` it is left out.
@@ -206,7 +270,17 @@ impl Report<'_> {
     ///
     /// When writing fails.
     pub fn say(&mut self, line: impl fmt::Display) -> io::Result<()> {
-        if self.is_json { Ok(()) } else { writeln!(self.out, "{line}") }
+        if self.is_json {
+            return Ok(());
+        }
+        let written = writeln!(self.out, "{line}");
+        self.noted(written)
+    }
+
+    fn noted(&mut self, written: io::Result<()>) -> io::Result<()> {
+        self.is_unheard |=
+            written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        written
     }
 
     /// A figure, and what it says about a claim of the sources.
@@ -233,12 +307,13 @@ impl Report<'_> {
 
         self.claims += 1;
         if !self.is_json {
-            return writeln!(self.out, "{claim}: {} {unit}, {verdict}", rounded(measured));
+            return self.say(format_args!("{claim}: {} {unit}, {verdict}", rounded(measured)));
         }
         let (verdict, command) = (verdict.to_string(), self.experiment.command());
         let claim = Claim { claim, measured, unit, verdict, command };
-        serde_json::to_writer(&mut *self.out, &claim)?;
-        writeln!(self.out)
+        let line = serde_json::to_string(&claim)?;
+        let written = writeln!(self.out, "{line}");
+        self.noted(written)
     }
 }
 
@@ -300,6 +375,36 @@ mod tests {
     fn what_it_does_not_know_is_refused() {
         for wrong in [&["x"][..], &["--nothing"], &["--url"], &["--json=1"]] {
             assert!(written(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_reader_who_goes_away_is_known_from_an_error_of_the_experiment() {
+        struct Gone;
+
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let mut gone = Gone;
+        let mut report = COST.report([] as [&str; 0], &mut gone).expect("there are no arguments");
+        assert!(!report.is_unheard);
+        assert!(report.say("a line").is_err() && report.is_unheard);
+    }
+
+    #[test]
+    fn what_it_needs_is_tried_and_given_back() {
+        for _ in 0..100 {
+            COST.with_threads(2)
+                .with_descriptors(64)
+                .try_limits()
+                .expect("a test may have two threads");
         }
     }
 

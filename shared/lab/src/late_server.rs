@@ -37,7 +37,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Open {
     is_over: bool,
-    connections: Vec<(TcpStream, JoinHandle<()>)>,
+    connections: Vec<(Arc<TcpStream>, JoinHandle<()>)>,
 }
 
 impl LateServer {
@@ -59,7 +59,7 @@ impl LateServer {
             ended: Condvar::new(),
         });
         let its_own = Arc::clone(&shared);
-        let accepting = thread::Builder::new().spawn(move || accept_all(&listener, &its_own))?;
+        let accepting = thread::Builder::new().spawn(move || accept_all(listener, &its_own))?;
         Ok(LateServer { address, shared, accepting: Some(accepting) })
     }
 
@@ -88,15 +88,15 @@ impl Drop for LateServer {
     fn drop(&mut self) {
         self.shared.open().is_over = true;
         self.shared.ended.notify_all();
+        let accepting = self.accepting.take().expect("only drop takes it");
         // `accept` has no other way of being woken. Where even that fails, no thread is waited for.
-        if TcpStream::connect(self.address).is_err() {
+        if TcpStream::connect(self.address).is_err() && !accepting.is_finished() {
             return;
         }
-        let accepting = self.accepting.take().expect("only drop takes it");
         accepting.join().expect("it does not panic");
         let connections = std::mem::take(&mut self.shared.open().connections);
-        for (stream, serving) in connections {
-            let _ = stream.shutdown(Shutdown::Both); // an error: it has ended already
+        cut(&connections);
+        for (_, serving) in connections {
             serving.join().expect("it does not panic");
         }
     }
@@ -115,29 +115,41 @@ impl Shared {
     }
 }
 
-fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept_all(listener: TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         let mut open = shared.open();
         if open.is_over {
             return;
         }
         open.connections.retain(|(_, serving)| !serving.is_finished());
-        let served = stream.and_then(|stream| {
-            let its_own = Arc::clone(shared);
-            let stream_of_thread = stream.try_clone()?;
-            let serve = move || drop(serve(stream_of_thread, &its_own));
-            Ok((stream, thread::Builder::new().spawn(serve)?))
-        });
-        // Without a descriptor or a thread, the client sees its connection closed.
-        open.connections.extend(served);
+        // Without a descriptor, who has just come would wait for ever. So all connections are cut,
+        // and with the listener all those that are not accepted yet. Who would need a thread that
+        // is not to be had sees only its own one closed.
+        let Ok(stream) = stream else {
+            return cut(&open.connections);
+        };
+        let (stream, its_own) = (Arc::new(stream), Arc::clone(shared));
+        let of_thread = Arc::clone(&stream);
+        let serve = move || {
+            // An error is this client's end: it sees that its connection is cut.
+            let _ = serve(&of_thread, &its_own);
+            let _ = of_thread.shutdown(Shutdown::Both);
+        };
+        let serving = thread::Builder::new().spawn(serve);
+        open.connections.extend(serving.map(|serving| (stream, serving)));
+    }
+}
+
+fn cut(connections: &[(Arc<TcpStream>, JoinHandle<()>)]) {
+    for (stream, _) in connections {
+        let _ = stream.shutdown(Shutdown::Both); // an error: it has ended already
     }
 }
 
 /// Answers the requests of a connection one after the other, until the client closes it. What is
 /// no request ends it.
-fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while read_head(&mut reader)? {
         let now = shared.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
@@ -150,9 +162,9 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         let (length, body) = (shared.body.len(), &shared.body);
         shared.answered.fetch_add(1, Ordering::SeqCst);
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nServer: late\r\n";
-        writer.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())?;
+        stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())?;
     }
-    writer.shutdown(Shutdown::Both)
+    Ok(())
 }
 
 /// Reads up to the empty line that ends a head. False at the end of the connection.

@@ -110,14 +110,24 @@ pub struct Activity {
     pub on_cpu: Duration,
     /// Time in which they could have run, and others did.
     pub waited: Duration,
+    /// Time in which the host gave the CPUs of this machine to others, in steps of 10 ms. It is
+    /// the same for all threads, and nothing on a machine that is not virtual.
+    pub stolen: Duration,
     /// How often one gave its CPU away, since it had to wait for something.
     pub voluntary_switches: u64,
     /// How often the CPU was taken from one.
     pub involuntary_switches: u64,
 }
 
-/// Who waited for a CPU for such a part of the time that it had one was not alone.
-const WAITED_MAX: f64 = 0.3;
+/// Who was kept from a CPU for a larger part of the time was disturbed.
+const KEPT_MAX: f64 = 0.1;
+
+/// A tick of /proc: 10 ms on every system that Linux's user space knows (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
+fn ticks(number: u64) -> Duration {
+    TICK * u32::try_from(number).unwrap_or(u32::MAX)
+}
 
 impl Activity {
     /// Of all threads of this process that live now. Not to be used where others start or end
@@ -156,24 +166,21 @@ impl Activity {
     ///
     /// When the system does not say, or there is no such thread.
     pub fn of(thread: u32) -> io::Result<Activity> {
-        /// A tick of `stat`: 10 ms on every system that Linux's user space knows (`USER_HZ`).
-        const TICK: Duration = Duration::from_millis(10);
-
         let folder = format!("/proc/self/task/{thread}");
         let (stat, schedule) =
             (read(&format!("{folder}/stat"))?, read(&format!("{folder}/schedstat"))?);
         let status = read(&format!("{folder}/status"))?;
         let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         // The state is field 3, utime and stime are 14 and 15.
-        let ticks =
+        let field =
             |field: usize| number(after_name.split_whitespace().nth(field - 3), "stat", &stat);
         let time = |at: usize| number(schedule.split_whitespace().nth(at), "schedstat", &schedule);
-        let times = |ticks: u64| TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
         Ok(Activity {
-            user: times(ticks(14)?),
-            system: times(ticks(15)?),
+            user: ticks(field(14)?),
+            system: ticks(field(15)?),
             on_cpu: Duration::from_nanos(time(0)?),
             waited: Duration::from_nanos(time(1)?),
+            stolen: stolen()?,
             voluntary_switches: count(&status, "voluntary_ctxt_switches:")?,
             involuntary_switches: count(&status, "nonvoluntary_ctxt_switches:")?,
         })
@@ -185,6 +192,7 @@ impl Activity {
             system: self.system + other.system,
             on_cpu: self.on_cpu + other.on_cpu,
             waited: self.waited + other.waited,
+            stolen: self.stolen.max(other.stolen),
             voluntary_switches: self.voluntary_switches + other.voluntary_switches,
             involuntary_switches: self.involuntary_switches + other.involuntary_switches,
         }
@@ -197,6 +205,7 @@ impl Activity {
             system: self.system.saturating_sub(earlier.system),
             on_cpu: self.on_cpu.saturating_sub(earlier.on_cpu),
             waited: self.waited.saturating_sub(earlier.waited),
+            stolen: self.stolen.saturating_sub(earlier.stolen),
             voluntary_switches: self.voluntary_switches.saturating_sub(earlier.voluntary_switches),
             involuntary_switches: self
                 .involuntary_switches
@@ -204,16 +213,30 @@ impl Activity {
         }
     }
 
-    /// Why nothing can be said about times measured meanwhile, if others had the CPU.
-    pub fn disturbed(self) -> Option<String> {
-        let is_disturbed = self.waited > self.on_cpu.mul_f64(WAITED_MAX);
-        is_disturbed.then(|| {
-            format!(
-                "the machine is busy: {:?} on a CPU, {:?} waiting for one",
-                self.on_cpu, self.waited
-            )
+    /// The part of the time `wall` that a thread had a CPU. Time in which it could have run and
+    /// others did is left out: that is the machine's doing, and not the thread's.
+    pub fn part_on_cpu(self, wall: Duration) -> f64 {
+        let own = wall.saturating_sub(self.waited + self.stolen).max(self.on_cpu);
+        if own.is_zero() { 0.0 } else { self.on_cpu.div_duration_f64(own) }
+    }
+
+    /// Why nothing can be said about what a thread took on the clock, if it did this in the time
+    /// `wall`: it could have run, and others did. (That it did not run is no reason. It may have
+    /// waited for something, and that may be what is to be found out.)
+    pub fn disturbed(self, wall: Duration) -> Option<String> {
+        let kept = self.waited + self.stolen;
+        (kept > wall.mul_f64(KEPT_MAX)).then(|| {
+            format!("the machine is busy: others had the CPU for {kept:.1?} of {wall:.1?}")
         })
     }
+}
+
+/// How long the host has given this machine's CPUs to others since its start: the eighth figure of
+/// the line `cpu` of /proc/stat.
+fn stolen() -> io::Result<Duration> {
+    let stat = read("/proc/stat")?;
+    let figures = stat.lines().next().unwrap_or_default();
+    number(figures.split_whitespace().nth(8), "stat", figures).map(ticks)
 }
 
 /// The text of a file in /proc.
@@ -317,10 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_cpu_is_disturbed() {
-        let alone = Activity { on_cpu: Duration::from_secs(1), ..Activity::default() };
-        assert_eq!(alone.disturbed(), None);
-        let busy = Activity { waited: Duration::from_millis(400), ..alone };
-        assert!(busy.disturbed().is_some_and(|reason| reason.contains("busy")));
+    fn who_could_have_run_was_disturbed_and_who_slept_was_not() {
+        const WALL: Duration = Duration::from_secs(1);
+
+        let slept = Activity { on_cpu: WALL / 4, ..Activity::default() };
+        assert_eq!((slept.disturbed(WALL), slept.part_on_cpu(WALL)), (None, 0.25));
+        for kept in [Activity { waited: WALL / 2, ..slept }, Activity { stolen: WALL / 2, ..slept }]
+        {
+            assert!(kept.disturbed(WALL).is_some_and(|reason| reason.contains("busy")));
+            assert_eq!(kept.part_on_cpu(WALL), 0.5);
+        }
+        assert_eq!(Activity::default().part_on_cpu(Duration::ZERO), 0.0);
     }
 }

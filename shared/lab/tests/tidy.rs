@@ -343,6 +343,41 @@ fn each_item_of_the_sources_has_its_row_and_each_row_names_a_program_that_exists
     }
 }
 
+#[test]
+fn each_claim_that_a_program_settles_has_its_row_in_the_errata() {
+    let page = read(root().join("book/text/en/errata.md"));
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| C")?.split('|').next());
+    let listed: Vec<String> = cells.flat_map(|cell| claims(&format!("C{cell}"))).collect();
+    let examples = all_rust_files()
+        .into_iter()
+        .filter(|path| path.components().any(|part| part.as_os_str() == "examples"));
+    let mut settled = 0;
+    for path in examples {
+        let text = read(&path);
+        // Most stand in the call, and some in a line of their own.
+        for claim in text.split('"').flat_map(claims) {
+            settled += 1;
+            assert!(listed.contains(&claim), "{}: {claim} has no row", path.display());
+        }
+    }
+    assert!(settled > 0, "the programs settle claims");
+}
+
+/// The numbers of claims in a text that consists of nothing else: `C01`, or `C01, C02`.
+fn claims(text: &str) -> Vec<String> {
+    let is_claim = |word: &&str| {
+        word.strip_prefix('C').is_some_and(|number| {
+            (2..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let words: Vec<&str> = text.trim().split(", ").collect();
+    if words.iter().all(is_claim) {
+        words.into_iter().map(str::to_owned).collect()
+    } else {
+        Vec::new()
+    }
+}
+
 /// The items of a row: `S0-28/29` and `S4-03..05` are several.
 fn items(id: &str) -> Vec<(String, u32)> {
     let (source, numbers) = id.split_once('-').expect("an item has a source and a number");
