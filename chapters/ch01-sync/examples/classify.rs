@@ -156,12 +156,13 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     ))?;
     let mut is_disturbed = None;
     for (name, workload) in WORKLOADS {
-        let Gains { times, quick_server, half_the_work, disturbed } = gains(workload, full)?;
+        let Gains { times, quick_server: server, half_the_work: work, disturbed } =
+            gains(workload, full)?;
+        let class = times.class();
         let [wall, user, system] =
             [times.wall, times.did.user, times.did.system].map(|time| time.as_millis());
         report.say(format_args!(
-            "{name:20}{wall:>6}{user:>7}{system:>8}  {:10}{quick_server:>12.1}x{half_the_work:>10.1}x",
-            times.class()
+            "{name:20}{wall:>6}{user:>7}{system:>8}  {class:10}{server:>12.1}x{work:>10.1}x"
         ))?;
         is_disturbed = is_disturbed.or(disturbed);
     }
@@ -187,14 +188,17 @@ mod tests {
         // Which of the two makes it nearly twice as quick.
         let quicker = [(false, true), (true, false), (false, true), (false, false)];
         for (row, (name, workload)) in WORKLOADS.into_iter().enumerate() {
-            let seen = gains(workload, amount).expect("Linux has a /proc");
-            println!("{name}: {:?}", seen.times);
-            assert_eq!(seen.times.class(), classes[row], "{name}");
-            let gains = (seen.quick_server, seen.half_the_work);
-            let judged = Judgement::of((gains.0 > 1.6, gains.1 > 1.6) == quicker[row], || {
-                format!("{name}: {gains:?} times as quick")
-            });
-            judged.unless(seen.disturbed).assert();
+            let judge = || {
+                let seen = gains(workload, amount).expect("Linux has a /proc");
+                assert_eq!(seen.times.class(), classes[row], "{name}");
+                let gains = (seen.quick_server, seen.half_the_work);
+                let judged = Judgement::of((gains.0 > 1.6, gains.1 > 1.6) == quicker[row], || {
+                    format!("{name}: {gains:?} times as quick")
+                });
+                judged.unless(seen.disturbed)
+            };
+            // The host can slow down a machine that is virtual, unseen: but not each time.
+            Judgement::of_tries(5, judge).assert();
         }
     }
 }

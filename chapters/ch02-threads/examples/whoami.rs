@@ -50,7 +50,7 @@ fn three() -> io::Result<(Vec<Me>, Option<usize>)> {
     let gate = Mutex::new(());
     let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
-        let closed = closed; // dropped, it opens the gate: at the end, and where a thread is missing
+        let closed = closed; // dropped here, it opens the gate, also where a thread is missing
         let look = || {
             let me = me();
             drop(gate.lock()); // nobody ends before all are there

@@ -56,6 +56,19 @@ impl Judgement {
         reason.map_or(self, Judgement::NotJudged)
     }
 
+    /// The first that is not [`Judgement::Otherwise`], or the last: for what can be disturbed in a
+    /// way that nothing shows.
+    pub fn of_tries(tries: usize, mut judge: impl FnMut() -> Judgement) -> Judgement {
+        let mut judged = judge();
+        for _ in 1..tries {
+            if !matches!(judged, Judgement::Otherwise(_)) {
+                break;
+            }
+            judged = judge();
+        }
+        judged
+    }
+
     /// Fails a test where something else was seen. What was not judged is told in a line that can
     /// be counted.
     ///
@@ -420,6 +433,14 @@ mod tests {
     fn figures_have_three_digits() {
         let figures = [0.5, 1.618_034, 28.44, 8192.0].map(rounded);
         assert_eq!(figures, ["0.500", "1.62", "28.4", "8192"]);
+    }
+
+    #[test]
+    fn some_tries_are_judged_by_the_first_that_is_as_expected() {
+        let mut seen = [false, true, false].into_iter();
+        let mut judge = || Judgement::of(seen.next().expect("not so many tries"), || "no".into());
+        assert_eq!(Judgement::of_tries(3, &mut judge), Judgement::AsExpected);
+        assert_eq!(Judgement::of_tries(1, &mut judge), Judgement::Otherwise("no".into()));
     }
 
     #[test]
