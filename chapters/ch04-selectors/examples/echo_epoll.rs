@@ -227,8 +227,8 @@ fn be_the_clients(address: &str) -> io::Result<()> {
 }
 // ANCHOR_END: clients
 
-/// How many calls an echo took, and whether they are as expected. The waits are not judged: how many
-/// echoes one of them reports depends on who is quicker, the clients or the server.
+/// How many calls an echo took, and whether they are as expected. The waits are not judged: how
+/// many echoes one of them reports depends on who is quicker, the clients or the server.
 fn calls_an_echo(seen: &Seen) -> (f64, Judgement) {
     let Calls { waits, reads, writes } = seen.calls;
     let an_echo = |calls: usize| calls as f64 / seen.echoed.max(1) as f64;

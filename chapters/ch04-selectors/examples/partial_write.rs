@@ -126,9 +126,8 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let Outbox { writes, partial, refused, .. } = outbox;
     report.say(format_args!("\nthen somebody reads: {} bytes arrive", received.len()))?;
     let whole = writes - partial - refused;
-    report.say(format_args!(
-        "{waits} waits for room, {writes} writes: {partial} in part, {refused} WouldBlock, {whole} whole"
-    ))?;
+    let kinds = format!("{partial} in part, {refused} WouldBlock, {whole} whole");
+    report.say(format_args!("{waits} waits for room, {writes} writes: {kinds}"))?;
     let grown = unbounded(100, 64 << 10)?;
     report
         .say(format_args!("100 messages of 64 KiB, nobody reads: {grown} bytes in our memory\n"))?;
