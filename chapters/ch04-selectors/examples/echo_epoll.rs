@@ -13,6 +13,8 @@ mod limit;
 
 use std::collections::HashMap;
 use std::env;
+#[cfg(test)]
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
@@ -21,7 +23,9 @@ use std::time::{Duration, Instant};
 use epoll::{Epoll, Trigger};
 use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
-use lab::proc::{Memory, threads};
+use lab::proc::Memory;
+#[cfg(not(test))]
+use lab::proc::threads;
 
 const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "echo_epoll");
 
@@ -90,6 +94,8 @@ struct Seen {
     grown: u64,
     on_cpu: Duration,
     took: Duration,
+    /// Why nothing can be said about it, if the clients did not do their part.
+    failed: Option<String>,
 }
 
 const LISTENER: u64 = 0;
@@ -121,18 +127,18 @@ fn serve(listener: &TcpListener, clients: &mut ChildStdout) -> io::Result<Seen> 
                     let mut chunk = [0; 256];
                     let length = clients.read(&mut chunk)?;
                     if length == 0 {
-                        seen.echoed = figure(&told, ECHOED);
                         return Ok(seen);
                     }
                     told += &String::from_utf8_lossy(&chunk[..length]);
                     if told.contains(OPEN) && seen.most_open == 0 {
                         seen.most_open = open.len();
                         seen.threads = threads()?;
-                        seen.grown = Memory::now()?.resident.saturating_sub(before);
                         calls = Calls::default(); // those of the rounds are counted
                     }
-                    if told.contains(ECHOED) {
+                    if told.contains(ECHOED) && seen.echoed == 0 {
+                        seen.echoed = figure(&told, ECHOED);
                         seen.calls = calls; // without those that find the connections closed
+                        seen.grown = Memory::now()?.resident.saturating_sub(before);
                     }
                 }
                 key => {
@@ -180,7 +186,10 @@ fn run(count: usize) -> io::Result<Seen> {
     let mut output = clients.0.stdout.take().expect("it is piped");
     let seen = serve(&listener, &mut output)?;
     let on_cpu = cpu_time::of_thread()?.saturating_sub(before);
-    Ok(Seen { on_cpu, took: start.elapsed(), ..seen })
+    let took = start.elapsed();
+    let status = clients.0.wait()?;
+    let failed = (!status.success()).then(|| format!("the clients failed: {status}"));
+    Ok(Seen { on_cpu, took, failed, ..seen })
 }
 
 // ANCHOR: clients
@@ -218,9 +227,15 @@ fn be_the_clients(address: &str) -> io::Result<()> {
 }
 // ANCHOR_END: clients
 
-fn calls_an_echo(seen: &Seen) -> f64 {
+/// How many calls an echo took, and whether they are as expected. The waits are not judged: how
+/// many echoes one of them reports depends on who is quicker, the clients or the server.
+fn calls_an_echo(seen: &Seen) -> (f64, Judgement) {
     let Calls { waits, reads, writes } = seen.calls;
-    (waits + reads + writes) as f64 / seen.echoed.max(1) as f64
+    let an_echo = |calls: usize| calls as f64 / seen.echoed.max(1) as f64;
+    let judged = Judgement::of((2.9..3.1).contains(&an_echo(reads + writes)), || {
+        format!("{reads} reads and {writes} writes for {} echoes", seen.echoed)
+    });
+    (an_echo(waits + reads + writes), judged)
 }
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
@@ -230,8 +245,9 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say(format_args!("connections open at once   {}", seen.most_open))?;
     report.say(format_args!("threads of the server      {}", seen.threads))?;
     report.say(format_args!("echoes                     {}", seen.echoed))?;
-    let bytes = seen.grown / seen.most_open.max(1) as u64;
-    report.say(format_args!("its memory, a connection   {bytes} bytes"))?;
+    if let Some(bytes) = seen.grown.checked_div(seen.most_open as u64) {
+        report.say(format_args!("its memory, a connection   {bytes} bytes"))?;
+    }
     let Calls { waits, reads, writes } = seen.calls;
     report.say(format_args!(
         "its calls in the rounds    {waits} waits, {reads} reads, {writes} writes"
@@ -239,11 +255,11 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say(format_args!("it took {:.1?}, and {:.1?} of a CPU\n", seen.took, seen.on_cpu))?;
     let all_answered = seen.most_open == count && seen.echoed == count * ROUNDS;
     let judged = Judgement::of(all_answered && seen.threads == 1, || format!("{seen:?}"));
-    let reason = (count < CONNECTIONS).then(|| "the limit on descriptors".to_owned());
-    report.claim("C12", seen.most_open as f64, "connections, one thread", judged.unless(reason))?;
-    let calls = calls_an_echo(&seen);
-    let judged = Judgement::of(calls >= 2.0, || "the data did not pass the kernel".into());
-    report.claim("C16", calls, "calls into the kernel for each echo", judged)
+    let too_few = (count < CONNECTIONS).then(|| "the limit on descriptors".to_owned());
+    let (reason, open) = (seen.failed.clone().or(too_few), seen.most_open as f64);
+    report.claim("C12", open, "connections, one thread", judged.unless(reason.clone()))?;
+    let (calls, judged) = calls_an_echo(&seen);
+    report.claim("C16", calls, "calls into the kernel for each echo", judged.unless(reason))
 }
 
 /// What the clients are started with: the program itself needs nothing.
@@ -267,6 +283,16 @@ fn main() -> ExitCode {
 #[cfg(test)]
 const ARGUMENTS: &[&str] = &["--exact", "tests::the_clients", "--nocapture"];
 
+/// The process of a test has threads for other tests. But a thread that is started without a name
+/// gets that of its starter: so those with the name of this one are counted, it included.
+#[cfg(test)]
+fn threads() -> io::Result<usize> {
+    let own = lab::proc::read("/proc/thread-self/comm")?;
+    let name =
+        |task: io::Result<fs::DirEntry>| fs::read_to_string(task.ok()?.path().join("comm")).ok();
+    Ok(fs::read_dir("/proc/self/task")?.filter_map(name).filter(|name| *name == own).count())
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -283,10 +309,14 @@ mod tests {
 
     #[test]
     fn one_thread_answers_all_that_are_open_and_each_echo_passes_the_kernel() {
-        limit::raise();
+        if limit::raise() < FEW + OTHERS {
+            return Judgement::NotJudged("the limit on descriptors".into()).assert();
+        }
         let seen = run(FEW).expect("a port and a process are free");
+        assert_eq!(seen.failed, None);
         assert_eq!((seen.most_open, seen.echoed), (FEW, FEW * ROUNDS));
-        assert!(calls_an_echo(&seen) >= 2.0, "{seen:?}");
+        assert_eq!(seen.threads, 1);
+        calls_an_echo(&seen).1.assert();
     }
 
     #[test]
@@ -300,8 +330,8 @@ mod tests {
         assert!(one.advance(&mut Calls::default()).is_ok_and(|is_open| is_open));
         assert!(!one.pending.is_empty(), "nobody reads, so there is no room for all of it");
         client.write_all(b"unread").expect("there is room");
-        let before = one.pending.len();
-        assert!(one.advance(&mut Calls::default()).is_ok_and(|is_open| is_open));
-        assert!(one.pending.len() <= before, "nothing is read while something is to be written");
+        let mut calls = Calls::default();
+        assert!(one.advance(&mut calls).is_ok_and(|is_open| is_open));
+        assert_eq!(calls.reads, 0, "nothing is read while something is to be written");
     }
 }

@@ -57,6 +57,9 @@ fn hello_select() -> io::Result<Told> {
     hello::run(&input, typed, Reads::Once, |patience| Ok(ready(&[&input], patience)? > 0))
 }
 
+/// In the C library's type of a set.
+const BITS: usize = 8 * size_of::<nix::libc::fd_set>();
+
 /// Of two descriptors for one pipe, of which the second has a number of at least `number`: what
 /// select(2) says of each, and what poll(2) says of the second.
 struct TwoNumbers {
@@ -84,7 +87,7 @@ fn two_numbers(number: usize) -> io::Result<TwoNumbers> {
 // ANCHOR_END: number
 
 fn judge(report: &mut Report<'_>) -> io::Result<()> {
-    let claim = "C50";
+    let (claim, unit) = ("C50", "bits in a set of the C library");
     match two_numbers(FD_SETSIZE) {
         Ok(TwoNumbers { number, first, second, polled }) => {
             let told = |result: &io::Result<usize>| match result {
@@ -93,14 +96,18 @@ fn judge(report: &mut Report<'_>) -> io::Result<()> {
             };
             report.say("\none pipe, two descriptors, something to read")?;
             report.say(format_args!("select, a small number: {}", told(&first)))?;
-            report.say(format_args!("select, number {number}: {}", told(&second)))?;
+            report
+                .say(format_args!("our check before select, number {number}: {}", told(&second)))?;
             report.say(format_args!("poll, number {number}: {}\n", told(&polled)))?;
-            let judged = Judgement::of(first.is_ok() && second.is_err(), || "it fits".into());
-            report.claim(claim, FD_SETSIZE as f64, "numbers in a set of glibc", judged)
+            let are_read = [&first, &polled].map(|result| matches!(result, Ok(1)));
+            let judged = Judgement::of(are_read == [true; 2] && BITS == FD_SETSIZE, || {
+                format!("{}, {}, and {BITS} bits", told(&first), told(&polled))
+            });
+            report.claim(claim, BITS as f64, unit, judged)
         }
         Err(error) if error.kind() == Errno::INVAL.kind() => {
             let judged = Judgement::NotJudged("the limit on descriptors is too low".into());
-            report.claim(claim, FD_SETSIZE as f64, "numbers in a set of glibc", judged)
+            report.claim(claim, BITS as f64, unit, judged)
         }
         Err(error) => Err(error),
     }
@@ -139,6 +146,7 @@ mod tests {
                 assert!(matches!(first, Ok(1)), "{first:?}");
                 assert!(second.is_err(), "{second:?}");
                 assert!(matches!(polled, Ok(1)), "{polled:?}");
+                assert_eq!(BITS, FD_SETSIZE, "a bit for each number below it");
             }
             Err(error) => println!("not judged: {error}"),
         }

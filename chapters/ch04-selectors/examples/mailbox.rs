@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::experiment::{Experiment, Report};
 use lab::late_server::LateServer;
@@ -72,7 +72,7 @@ struct Received {
 fn two_pages(server: &LateServer, size: usize) -> io::Result<Received> {
     let mut socket = TcpStream::connect(server.address())?;
     socket.write_all(REQUESTS)?;
-    wait_for_all(&socket)?;
+    wait_for_all(&socket, PATIENCE)?;
     let mut received = Received { reads: 0, answers: Vec::new(), shared: false, bytes: 0 };
     let (mut pocket, mut buffer) = (Pocket::default(), vec![0; size]);
     while received.answers.len() < 2 {
@@ -93,14 +93,21 @@ fn two_pages(server: &LateServer, size: usize) -> io::Result<Received> {
 }
 // ANCHOR_END: receive
 
+/// A server that has not answered by then does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Until both answers lie in the socket, so that the number of reads depends on the buffer alone.
-fn wait_for_all(socket: &TcpStream) -> io::Result<()> {
-    let mut seen = [0; 4096];
+fn wait_for_all(socket: &TcpStream, patience: Duration) -> io::Result<()> {
+    let (start, mut seen) = (Instant::now(), [0; 4096]);
+    socket.set_read_timeout(Some(PATIENCE))?;
     loop {
         let length = socket.peek(&mut seen)?;
         let mut pocket = Pocket(seen[..length].to_vec());
         if length == 0 || std::iter::from_fn(|| pocket.answer()).count() == 2 {
             return Ok(());
+        }
+        if start.elapsed() >= patience {
+            return Err(io::ErrorKind::TimedOut.into()); // a part has come, and nothing else comes
         }
         thread::yield_now();
     }
@@ -130,6 +137,8 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn received(size: usize) -> Received {
@@ -147,11 +156,24 @@ mod tests {
 
     #[test]
     fn one_read_may_hold_two_letters_or_a_part_of_one() {
-        let small = received(1);
-        assert_eq!(small.reads, small.bytes);
+        let small = received(64);
+        assert_eq!(small.reads, small.bytes.div_ceil(64));
         let large = received(4096);
         assert_eq!(large.reads, 1);
         assert!(large.shared);
+    }
+
+    /// The server is gone, and what it has said stays to be seen.
+    #[test]
+    fn a_part_of_an_answer_is_not_waited_for_without_end() {
+        let server = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let address = server.local_addr().expect("it is bound");
+        let client = TcpStream::connect(address).expect("it listens");
+        let (mut peer, _) = server.accept().expect("one has connected");
+        peer.write_all(b"HTTP/1.1 200 OK\r\n").expect("there is room");
+        drop(peer);
+        let waited = wait_for_all(&client, Duration::ZERO).map_err(|error| error.kind());
+        assert_eq!(waited, Err(io::ErrorKind::TimedOut));
     }
 
     #[test]

@@ -30,6 +30,8 @@ struct Outbox {
     writes: usize,
     /// How many writes took a part of what they were given.
     partial: usize,
+    /// How many took nothing: `WouldBlock`.
+    refused: usize,
 }
 
 impl Outbox {
@@ -46,7 +48,10 @@ impl Outbox {
                     self.partial += usize::from(taken < self.left());
                     self.written += taken;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.refused += 1;
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -118,10 +123,11 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say(format_args!("the send buffer    {send_buffer:>9}"))?;
     report.say(format_args!("the kernel took    {taken:>9}"))?;
     report.say(format_args!("left in our memory {left:>9}"))?;
-    let (writes, partial) = (outbox.writes, outbox.partial);
+    let Outbox { writes, partial, refused, .. } = outbox;
     report.say(format_args!("\nthen somebody reads: {} bytes arrive", received.len()))?;
-    report
-        .say(format_args!("{waits} waits for room, {writes} writes, {partial} of them in part"))?;
+    let whole = writes - partial - refused;
+    let kinds = format!("{partial} in part, {refused} WouldBlock, {whole} whole");
+    report.say(format_args!("{waits} waits for room, {writes} writes: {kinds}"))?;
     let grown = unbounded(100, 64 << 10)?;
     report
         .say(format_args!("100 messages of 64 KiB, nobody reads: {grown} bytes in our memory\n"))?;
@@ -142,7 +148,7 @@ mod tests {
         let seen = send(message(MESSAGE)).expect("two sockets are free");
         assert!(seen.taken > 0 && seen.left > 0, "{} {}", seen.taken, seen.left);
         assert!(seen.taken <= 2 * seen.send_buffer, "{} {}", seen.taken, seen.send_buffer);
-        assert!(seen.outbox.partial > 0 && seen.waits > 0);
+        assert!(seen.outbox.partial > 0 && seen.outbox.refused > 0 && seen.waits > 0);
         assert!(seen.received == seen.outbox.bytes, "each byte came, in its order");
     }
 

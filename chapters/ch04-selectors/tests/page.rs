@@ -112,6 +112,7 @@ fn half_a_line_is_ready_and_read_line_blocks_on_it() {
     assert_eq!(blocked, Err(ErrorKind::WouldBlock));
 }
 
+#[cfg(target_os = "linux")] // its only user is there
 // ANCHOR: in_alone
 /// Broken. Waits, with no time limit, and says whether there is something to read.
 fn wait_for_data(input: &impl AsFd) -> bool {

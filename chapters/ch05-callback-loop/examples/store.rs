@@ -103,17 +103,34 @@ impl Shop {
     // ANCHOR_END: serve
 }
 
-/// After each ten minutes of an hour: who was served or is being served, and who waits in a line.
-fn hour(policy: Policy, cashiers: usize) -> [(usize, usize); 6] {
+/// What is seen of the shop after half a minute.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Those who are being served included.
+    served: usize,
+    line: usize,
+    aside: usize,
+}
+
+/// In half minutes.
+const TEN_MINUTES: Time = 20;
+const HOUR: Time = 6 * TEN_MINUTES;
+
+/// What is seen in each half minute of an hour.
+fn hour(policy: Policy, cashiers: usize) -> Vec<Seen> {
     let mut shop = Shop::new(policy, cashiers);
-    let mut now = 0;
-    [(); 6].map(|()| {
-        for _ in 0..20 {
-            shop.go_on(now, policy);
-            now += 1;
-        }
-        (shop.served, shop.waiting())
-    })
+    let mut seen = |now| {
+        shop.go_on(now, policy);
+        Seen { served: shop.served, line: shop.waiting(), aside: shop.aside.len() }
+    };
+    (0..HOUR).map(&mut seen).collect()
+}
+
+/// Of each ten minutes the longest line, and what was seen at their end.
+fn by_ten_minutes(hour: &[Seen]) -> Vec<Seen> {
+    let longest = |seen: &[Seen]| seen.iter().map(|seen| seen.line).max().unwrap_or(0);
+    let tens = hour.chunks_exact(TEN_MINUTES);
+    tens.map(|ten| Seen { line: longest(ten), ..ten[TEN_MINUTES - 1] }).collect()
 }
 
 // ANCHOR: policies
@@ -127,12 +144,16 @@ const POLICIES: [(&str, Policy, usize); 5] = [
 // ANCHOR_END: policies
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
-    report
-        .expects("aside: nobody waits; blocking: a growing line; a full window: a second line")?;
-    report.say("served / in a line, after 10, 20, … 60 minutes")?;
+    report.expects(
+        "aside: a line of one at most; blocking: it grows; a full window: a second line",
+    )?;
+    report.say("served / longest line / aside, in 10, 20, … 60 minutes")?;
     for (name, policy, cashiers) in POLICIES {
-        let columns = hour(policy, cashiers).map(|(served, line)| format!("{served:>5}/{line:<3}"));
-        report.say(format_args!("{name:<27}{}", columns.concat().trim_end()))?;
+        let cell =
+            |Seen { served, line, aside }| format!("{:>9}", format!("{served}/{line}/{aside}"));
+        let columns: String =
+            by_ten_minutes(&hour(policy, cashiers)).into_iter().map(cell).collect();
+        report.say(format_args!("{name:<26}{columns}"))?;
     }
     Ok(())
 }
@@ -145,14 +166,30 @@ fn main() -> ExitCode {
 mod tests {
     use super::*;
 
-    fn lines(policy: usize) -> [usize; 6] {
+    fn hour_of(policy: usize) -> Vec<Seen> {
         let (_, policy, cashiers) = POLICIES[policy];
-        hour(policy, cashiers).map(|(_, line)| line)
+        hour(policy, cashiers)
+    }
+
+    /// The longest of each ten minutes.
+    fn lines(policy: usize) -> Vec<usize> {
+        by_ten_minutes(&hour_of(policy)).iter().map(|seen| seen.line).collect()
     }
 
     #[test]
-    fn who_steps_aside_keeps_nobody_waiting() {
-        assert!(lines(0).iter().all(|line| *line <= 1), "{:?}", lines(0));
+    fn who_steps_aside_makes_one_wait_for_half_a_minute_at_most() {
+        let lines: Vec<usize> = hour_of(0).iter().map(|seen| seen.line).collect();
+        assert!(lines.windows(2).all(|two| two[0] + two[1] <= 1), "{lines:?}");
+        assert_eq!(lines.iter().sum::<usize>(), 10, "who comes back meets who comes");
+    }
+
+    #[test]
+    fn whoever_came_was_served_is_in_a_line_or_stands_aside() {
+        for policy in 0..POLICIES.len() {
+            for (now, Seen { served, line, aside }) in (0..).zip(hour_of(policy)) {
+                assert_eq!(served + line + aside, 1 + now / COMES_EVERY);
+            }
+        }
     }
 
     #[test]
@@ -168,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_window_that_is_full_is_a_second_line() {
-        assert!(lines(3).iter().all(|line| *line <= 1), "{:?}", lines(3));
+        assert!(lines(3).iter().all(|line| *line == 0), "{:?}", lines(3));
         assert!(lines(4).is_sorted(), "{:?}", lines(4));
         assert!(lines(4)[5] > 3, "{:?}", lines(4));
     }

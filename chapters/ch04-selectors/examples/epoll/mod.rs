@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "no example uses all of it")]
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
@@ -31,6 +31,12 @@ pub(crate) struct Epoll {
     list: OwnedFd,
     #[cfg(target_os = "linux")]
     reports: Vec<epoll::Event>,
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.list.as_fd()
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -29,6 +29,9 @@ pub(crate) struct Told {
     pub(crate) hellos: usize,
     pub(crate) waits: usize,
     pub(crate) reads: usize,
+    /// Of them, those that found nothing.
+    #[allow(dead_code, reason = "only what is edge-triggered has some")]
+    pub(crate) would_block: usize,
 }
 
 impl Told {
@@ -67,7 +70,7 @@ pub(crate) fn run(
         if !is_ready(due.saturating_duration_since(Instant::now()))? {
             continue;
         }
-        let has_ended = take(input, reads, &mut lines, &mut told.reads)?;
+        let has_ended = take(input, reads, &mut lines, &mut told)?;
         for line in lines.by_ref() {
             if let Ok(Command::Fib(n)) = Command::parse(&line) {
                 told.lines.push(format!("fib({n}) = {}", fib(n)));
@@ -82,22 +85,20 @@ pub(crate) fn run(
 
 // ANCHOR: take
 /// Reads what was reported into our own buffer. True at the end of the input.
-fn take(
-    input: &PipeReader,
-    reads: Reads,
-    lines: &mut Lines,
-    count: &mut usize,
-) -> io::Result<bool> {
+fn take(input: &PipeReader, reads: Reads, lines: &mut Lines, told: &mut Told) -> io::Result<bool> {
     loop {
         let mut chunk = [0; 4096];
-        *count += 1;
+        told.reads += 1;
         match read(input, &mut chunk) {
             Ok(0) => {
                 lines.end();
                 return Ok(true);
             }
             Ok(length) => lines.push(&chunk[..length]),
-            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::AGAIN) => {
+                told.would_block += 1;
+                return Ok(false);
+            }
             Err(error) => return Err(error.into()),
         }
         if reads == Reads::Once {

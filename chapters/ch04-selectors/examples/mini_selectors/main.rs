@@ -8,6 +8,11 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+mod kqueue;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,6 +21,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lab::experiment::{Experiment, Report};
+
+/// The one of this system.
+#[cfg(target_os = "linux")]
+use epoll as system;
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+use kqueue as system;
 
 const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "mini_selectors");
 
@@ -129,121 +140,6 @@ impl<'fd> Selector<'fd> for Poll<'fd> {
 }
 // ANCHOR_END: poll
 
-/// The one of this system: the list of interests is the kernel's.
-#[cfg(target_os = "linux")]
-mod system {
-    use std::os::fd::OwnedFd;
-
-    use rustix::buffer::spare_capacity;
-    use rustix::event::{Timespec, epoll};
-
-    use super::*;
-
-    // ANCHOR: epoll
-    pub(crate) struct Epoll<'fd> {
-        list: OwnedFd,
-        /// Only because a key is what our interface removes.
-        watched: Watched<'fd>,
-    }
-
-    impl Epoll<'_> {
-        pub(crate) fn new() -> io::Result<Self> {
-            let list = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-            Ok(Epoll { list, watched: Watched::new() })
-        }
-    }
-
-    impl<'fd> Selector<'fd> for Epoll<'fd> {
-        fn register(&mut self, key: Key, fd: BorrowedFd<'fd>, what: Interest) -> io::Result<()> {
-            let flags = match what {
-                Interest::Read => epoll::EventFlags::IN,
-                Interest::Write => epoll::EventFlags::OUT,
-            };
-            epoll::add(&self.list, fd, epoll::EventData::new_u64(key), flags)?;
-            self.watched.insert(key, (fd, what));
-            Ok(())
-        }
-
-        fn unregister(&mut self, key: Key) -> io::Result<()> {
-            let (fd, _) = self.watched.remove(&key).ok_or(io::ErrorKind::NotFound)?;
-            Ok(epoll::delete(&self.list, fd)?)
-        }
-
-        fn select(&mut self, timeout: Duration) -> io::Result<Vec<Key>> {
-            let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
-            let mut reports = Vec::with_capacity(64);
-            epoll::wait(&self.list, spare_capacity(&mut reports), Some(&timeout))?;
-            Ok(sorted(reports.iter().map(|report: &epoll::Event| report.data.u64()).collect()))
-        }
-    }
-    // ANCHOR_END: epoll
-
-    pub(crate) const NAME: &str = "epoll";
-
-    pub(crate) fn best<'fd>() -> io::Result<Box<dyn Selector<'fd> + 'fd>> {
-        Ok(Box::new(Epoll::new()?))
-    }
-}
-
-/// The one of this system. Type-checked only: we have no such machine.
-#[cfg(any(target_os = "macos", target_os = "freebsd"))]
-mod system {
-    use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue as List};
-
-    use super::*;
-
-    // ANCHOR: kqueue
-    pub(crate) struct Kqueue<'fd> {
-        list: List,
-        watched: Watched<'fd>,
-    }
-
-    fn event(fd: BorrowedFd<'_>, interest: Interest, flags: EvFlags, key: Key) -> KEvent {
-        let filter = match interest {
-            Interest::Read => EventFilter::EVFILT_READ,
-            Interest::Write => EventFilter::EVFILT_WRITE,
-        };
-        let number = fd.as_raw_fd() as usize;
-        KEvent::new(number, filter, flags, FilterFlag::empty(), 0, key as isize)
-    }
-
-    impl<'fd> Selector<'fd> for Kqueue<'fd> {
-        fn register(&mut self, key: Key, fd: BorrowedFd<'fd>, what: Interest) -> io::Result<()> {
-            self.list.kevent(&[event(fd, what, EvFlags::EV_ADD, key)], &mut [], None)?;
-            self.watched.insert(key, (fd, what));
-            Ok(())
-        }
-
-        fn unregister(&mut self, key: Key) -> io::Result<()> {
-            let (fd, what) = self.watched.remove(&key).ok_or(io::ErrorKind::NotFound)?;
-            self.list.kevent(&[event(fd, what, EvFlags::EV_DELETE, key)], &mut [], None)?;
-            Ok(())
-        }
-
-        fn select(&mut self, timeout: Duration) -> io::Result<Vec<Key>> {
-            let mut reports = [nothing(); 64];
-            let timeout = nix::libc::timespec {
-                tv_sec: timeout.as_secs() as _,
-                tv_nsec: timeout.subsec_nanos().into(),
-            };
-            let count = self.list.kevent(&[], &mut reports, Some(timeout))?;
-            Ok(sorted(reports[..count].iter().map(|report| report.udata() as Key).collect()))
-        }
-    }
-    // ANCHOR_END: kqueue
-
-    fn nothing() -> KEvent {
-        let (filter, flags) = (EventFilter::EVFILT_READ, EvFlags::empty());
-        KEvent::new(0, filter, flags, FilterFlag::empty(), 0, 0)
-    }
-
-    pub(crate) const NAME: &str = "kqueue";
-
-    pub(crate) fn best<'fd>() -> io::Result<Box<dyn Selector<'fd> + 'fd>> {
-        Ok(Box::new(Kqueue { list: List::new()?, watched: Watched::new() }))
-    }
-}
-
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "freebsd")))]
 mod system {
     use super::*;
@@ -296,14 +192,15 @@ fn seen<'fd>(
 }
 // ANCHOR_END: use
 
-fn each() -> io::Result<Vec<(&'static str, Seen)>> {
+/// Tells what is seen of each selector, as soon as it is seen.
+fn each(mut tell: impl FnMut(&str, Seen) -> io::Result<()>) -> io::Result<()> {
     let file = File::open(env!("CARGO_MANIFEST_PATH"))?;
     let each_has_its_own = || Ok::<_, io::Error>([io::pipe()?, io::pipe()?]);
     let pipes = [each_has_its_own()?, each_has_its_own()?, each_has_its_own()?];
-    let selectors = all()?.into_iter().zip(&pipes);
-    selectors
-        .map(|((name, mut selector), pipes)| Ok((name, seen(&mut *selector, pipes, &file)?)))
-        .collect()
+    for ((name, mut selector), pipes) in all()?.into_iter().zip(&pipes) {
+        tell(name, seen(&mut *selector, pipes, &file)?)?;
+    }
+    Ok(())
 }
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
@@ -312,12 +209,10 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
         "{:<10}{:>9}{:>12}{:>16}{:>18}",
         "", "silent", "2 written", "room in 1, too", "takes a file"
     ))?;
-    for (name, Seen { reports: [silent, written, room], takes_a_file }) in each()? {
-        let (silent, written, room) =
-            (format!("{silent:?}"), format!("{written:?}"), format!("{room:?}"));
-        report
-            .say(format_args!("{name:<10}{silent:>9}{written:>12}{room:>16}{takes_a_file:>18}"))?;
-    }
+    each(|name, Seen { reports, takes_a_file }| {
+        let [silent, written, room] = reports.map(|keys| format!("{keys:?}"));
+        report.say(format_args!("{name:<10}{silent:>9}{written:>12}{room:>16}{takes_a_file:>18}"))
+    })?;
     report.say(format_args!("\nthe best one of this system: {}", system::NAME))
 }
 
@@ -331,16 +226,26 @@ mod tests {
 
     #[test]
     fn behind_one_interface_all_three_report_the_same() {
-        for (name, seen) in each().expect("pipes are free") {
+        let mut names = Vec::new();
+        let told = each(|name, seen| {
             assert_eq!(seen.reports, [vec![], vec![2], vec![1, 2]], "{name}");
-        }
+            names.push(name.to_owned());
+            Ok(())
+        });
+        told.expect("pipes are free");
+        assert_eq!(names, ["select", "poll", system::NAME]);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn only_the_best_one_refuses_a_file() {
-        let takes = each().expect("pipes are free").into_iter().map(|(_, seen)| seen.takes_a_file);
-        assert!(takes.eq([true, true, false]));
+        let mut takes = Vec::new();
+        let told = each(|_, seen| {
+            takes.push(seen.takes_a_file);
+            Ok(())
+        });
+        told.expect("pipes are free");
+        assert_eq!(takes, [true, true, false]);
     }
 
     #[test]
