@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::hint;
 use std::io::{self, BufReader, Read, Write};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -77,7 +76,7 @@ fn on_one_core_hellos_come_while_a_computation_spins() {
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     let allowed = allowed.expect("the kernel lists our cores").trim();
     let core = allowed.split([',', '-']).next().expect("split gives one at least");
-    let output = Command::new("taskset")
+    let output = std::process::Command::new("taskset")
         .args(["-c", core])
         .arg(std::env::current_exe().expect("this test is a program"))
         .args(["--exact", "hellos_come_while_a_computation_spins"])

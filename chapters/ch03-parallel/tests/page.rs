@@ -2,9 +2,8 @@
 //! shows what is wrong with it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Write};
+use std::io::{self, BufRead, BufReader, Cursor};
 use std::num::NonZero;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -196,8 +195,8 @@ fn a_cell_may_be_moved_to_another_thread_and_not_shared_with_it() {
 #[cfg(target_os = "linux")]
 mod outside {
     use std::fs;
-    use std::io::PipeReader;
-    use std::process::Child;
+    use std::io::{PipeReader, Write};
+    use std::process::{Child, Command, Stdio};
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::mpsc::{self, Receiver};
 
