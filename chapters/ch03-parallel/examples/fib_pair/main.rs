@@ -8,145 +8,25 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "../gil/mod.rs"]
 mod gil;
+mod ways;
 
 use std::env;
-use std::hint::black_box;
 use std::io;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fib_timing::fib;
-use gil::{Gil, SWITCH_INTERVAL, fib_under};
-use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
-use lab::proc::Activity;
+use ways::{
+    Both, Pair, WORKER, alone_under_the_gil, on_rayon, on_rayon_in_pieces, processes, sequential,
+    threads, under_the_gil, work,
+};
 
 const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "fib_pair").with_threads(2);
 
 const PAIR: Pair = (40, 41);
-
-type Pair = (u32, u32);
-type Both = (Computed, Computed);
-
-/// A result, how long its thread had a CPU for it, and how long it could have had one that others
-/// had, where the system says so.
-#[derive(Clone, Copy)]
-struct Computed {
-    value: u64,
-    on_cpu: Duration,
-    kept: Option<Duration>,
-}
-
-fn timed(compute: impl FnOnce() -> u64) -> Computed {
-    let kept = || Activity::of_this_thread().ok().map(|did| did.waited + did.stolen);
-    let on_cpu = || cpu_time::of_thread().unwrap_or_default();
-    let (kept_before, before) = (kept(), on_cpu());
-    let value = black_box(compute());
-    let on_cpu = on_cpu().saturating_sub(before);
-    let kept = kept().zip(kept_before).map(|(now, before)| now.saturating_sub(before));
-    Computed { value, on_cpu, kept }
-}
-
-// ANCHOR: ways
-fn sequential((a, b): Pair) -> io::Result<Both> {
-    Ok((timed(|| fib(a)), timed(|| fib(b))))
-}
-
-fn threads((a, b): Pair) -> io::Result<Both> {
-    thread::scope(|scope| {
-        let a = scope.spawn(move || timed(|| fib(a)));
-        let b = scope.spawn(move || timed(|| fib(b)));
-        Ok((a.join().expect("fib does not panic"), b.join().expect("fib does not panic")))
-    })
-}
-
-fn on_rayon((a, b): Pair) -> io::Result<Both> {
-    Ok(pool()?.join(|| timed(|| fib(a)), || timed(|| fib(b))))
-}
-
-fn alone_under_the_gil((a, b): Pair) -> io::Result<Both> {
-    let gil = Gil::new(SWITCH_INTERVAL);
-    let python = |n| gil.run(|| timed(|| fib_under(&gil, n)));
-    Ok((python(a), python(b)))
-}
-
-fn under_the_gil((a, b): Pair) -> io::Result<Both> {
-    let gil = Gil::new(SWITCH_INTERVAL);
-    let python = |n| gil.run(|| timed(|| fib_under(&gil, n)));
-    thread::scope(|scope| {
-        let (a, b) = (scope.spawn(|| python(a)), scope.spawn(|| python(b)));
-        Ok((a.join().expect("fib does not panic"), b.join().expect("fib does not panic")))
-    })
-}
-// ANCHOR_END: ways
-
-fn pool() -> io::Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new().num_threads(2).build().map_err(io::Error::other)
-}
-
-// ANCHOR: pieces
-/// Pieces of this size are not divided any more.
-const PIECE: u32 = 28;
-
-/// fib(n) in pieces, of which any worker may take any.
-fn in_pieces(n: u32) -> Computed {
-    if n <= PIECE {
-        return timed(|| fib(n));
-    }
-    let (a, b) = rayon::join(|| in_pieces(n - 1), || in_pieces(n - 2));
-    Computed { value: a.value + b.value, on_cpu: a.on_cpu + b.on_cpu, kept: None }
-}
-
-fn on_rayon_in_pieces((a, b): Pair) -> io::Result<Both> {
-    Ok(pool()?.join(|| in_pieces(a), || in_pieces(b)))
-}
-// ANCHOR_END: pieces
-
-// ANCHOR: processes
-/// Set for a worker process, to its number.
-const WORKER: &str = "FIB_PAIR_WORKER";
-/// What a worker writes before its figures.
-const FIGURES: &str = "= ";
-
-fn processes((a, b): Pair) -> io::Result<Both> {
-    let (a, b) = (Worker::start(a)?, Worker::start(b)?);
-    Ok((a.computed()?, b.computed()?))
-}
-
-/// A process. Dropped, it is ended.
-struct Worker(Child);
-
-impl Worker {
-    fn start(n: u32) -> io::Result<Worker> {
-        let mut command = Command::new(env::current_exe()?);
-        command.args(ARGUMENTS).env(WORKER, n.to_string()).stdout(Stdio::piped());
-        command.spawn().map(Worker)
-    }
-
-    fn computed(mut self) -> io::Result<Computed> {
-        let output = self.0.stdout.take().expect("it was asked for as a pipe");
-        let text = io::read_to_string(output)?; // until it has ended
-        let figures = text.lines().find_map(|line| line.strip_prefix(FIGURES)?.split_once(' '));
-        let figures = figures.and_then(|(value, nanos)| value.parse().ok().zip(nanos.parse().ok()));
-        let (value, nanos) = figures.ok_or_else(|| io::Error::other("a worker was lost"))?;
-        Ok(Computed { value, on_cpu: Duration::from_nanos(nanos), kept: None })
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill(); // an error: it has ended
-        let _ = self.0.wait();
-    }
-}
-
-fn work(n: &str) -> String {
-    let Computed { value, on_cpu, .. } = timed(|| fib(n.parse().unwrap_or(0)));
-    format!("\n{FIGURES}{value} {}", on_cpu.as_nanos())
-}
-// ANCHOR_END: processes
 
 // ANCHOR: run
 struct Run {
@@ -238,10 +118,6 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.claim("C97", growth, "times the calls for n + 1", judged)
 }
 
-/// What a worker is started with: the program itself needs nothing.
-#[cfg(not(test))]
-const ARGUMENTS: &[&str] = &[];
-
 fn main() -> ExitCode {
     if let Ok(n) = env::var(WORKER) {
         println!("{}", work(&n));
@@ -250,13 +126,12 @@ fn main() -> ExitCode {
     EXPERIMENT.main(measure)
 }
 
-/// A test program is told which test is the one that plays the worker.
-#[cfg(test)]
-const ARGUMENTS: &[&str] = &["--exact", "tests::each_way_computes_both", "--nocapture"];
-
 #[cfg(all(test, unix))]
 mod tests {
     use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use fib_timing::fib;
+    use gil::{Gil, SWITCH_INTERVAL, fib_under};
 
     use super::*;
 

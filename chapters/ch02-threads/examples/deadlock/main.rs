@@ -8,14 +8,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
-use std::fmt;
+mod watch;
+
 use std::io;
 use std::process::ExitCode;
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
 use lab::experiment::{Experiment, Report};
+use watch::{OtherOrder, Watch};
 
 const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "deadlock").with_threads(2);
 
@@ -54,64 +55,6 @@ fn would_both_wait() -> [bool; 2] {
     })
 }
 // ANCHOR_END: meet
-
-/// Remembers in which orders accounts were locked, by all threads and for ever.
-#[derive(Default)]
-struct Watch {
-    /// (a, b): b was locked while a was held.
-    orders: Mutex<Vec<(usize, usize)>>,
-}
-
-thread_local! {
-    /// What this thread holds.
-    static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Somebody has already locked these two in the other order, or they are one.
-#[derive(Debug, PartialEq)]
-struct OtherOrder {
-    held: usize,
-    wanted: usize,
-}
-
-impl fmt::Display for OtherOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "while {} was held, {} was wanted", self.held, self.wanted)
-    }
-}
-
-impl Watch {
-    // ANCHOR: wants
-    /// Says that this thread is about to lock an account.
-    fn wants(&self, wanted: usize) -> Result<(), OtherOrder> {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        HELD.with_borrow_mut(|all_held| {
-            for &held in all_held.iter() {
-                if held == wanted || leads(&orders, wanted, held) {
-                    return Err(OtherOrder { held, wanted });
-                }
-                if !orders.contains(&(held, wanted)) {
-                    orders.push((held, wanted));
-                }
-            }
-            all_held.push(wanted);
-            Ok(())
-        })
-    }
-    // ANCHOR_END: wants
-
-    fn lets_go(&self, account: usize) {
-        HELD.with_borrow_mut(|held| held.retain(|one| *one != account));
-    }
-}
-
-// ANCHOR: leads
-/// Does a chain of orders lead from one account to another? No order is part of a circle, since
-/// the one that would close it is refused: so this ends.
-fn leads(orders: &[(usize, usize)], from: usize, to: usize) -> bool {
-    orders.iter().any(|&(a, b)| a == from && (b == to || leads(orders, b, to)))
-}
-// ANCHOR_END: leads
 
 type Transfer = fn(&Watch, &Account, &Account, u64) -> Result<(), OtherOrder>;
 

@@ -8,94 +8,19 @@
 
 #![forbid(unsafe_code)]
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+mod kinds;
+
 use std::hint::black_box;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use ch05_callback_loop::EventLoop;
+use kinds::{Heap, Key, List, Time, Timers, Wheel};
 use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
 
 const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "timers");
-
-/// In milliseconds. Whoever asks says when "now" is: no clock on a wall can be set back here.
-type Time = u64;
-/// Given out in order.
-type Key = u64;
-
-trait Timers: Default {
-    fn insert(&mut self, deadline: Time, key: Key);
-    /// Adds those due to `due`, the earliest first, and of equal deadlines the smallest key. To be
-    /// called for each millisecond.
-    fn take_due(&mut self, now: Time, due: &mut Vec<Key>);
-}
-
-// ANCHOR: list
-/// The earliest first.
-#[derive(Default)]
-struct List(Vec<(Time, Key)>);
-
-impl Timers for List {
-    fn insert(&mut self, deadline: Time, key: Key) {
-        let place = self.0.partition_point(|timer| *timer < (deadline, key));
-        self.0.insert(place, (deadline, key)); // moves all that are later
-    }
-
-    fn take_due(&mut self, now: Time, due: &mut Vec<Key>) {
-        while self.0.first().is_some_and(|(deadline, _)| *deadline <= now) {
-            due.push(self.0.remove(0).1); // moves all
-        }
-    }
-}
-// ANCHOR_END: list
-
-// ANCHOR: heap
-#[derive(Default)]
-struct Heap(BinaryHeap<Reverse<(Time, Key)>>);
-
-impl Timers for Heap {
-    fn insert(&mut self, deadline: Time, key: Key) {
-        self.0.push(Reverse((deadline, key)));
-    }
-
-    fn take_due(&mut self, now: Time, due: &mut Vec<Key>) {
-        while self.0.peek().is_some_and(|Reverse((deadline, _))| *deadline <= now) {
-            due.extend(self.0.pop().map(|Reverse((_, key))| key));
-        }
-    }
-}
-// ANCHOR_END: heap
-
-// ANCHOR: wheel
-const SLOTS: usize = 4096;
-
-/// A slot for each of the next 4,096 ms. What is due later lies in the same slots, and is passed by
-/// once a round.
-struct Wheel(Vec<Vec<(Time, Key)>>);
-
-impl Default for Wheel {
-    fn default() -> Wheel {
-        Wheel(vec![Vec::new(); SLOTS])
-    }
-}
-
-impl Timers for Wheel {
-    fn insert(&mut self, deadline: Time, key: Key) {
-        self.0[deadline as usize % SLOTS].push((deadline, key));
-    }
-
-    fn take_due(&mut self, now: Time, due: &mut Vec<Key>) {
-        self.0[now as usize % SLOTS].retain(|(deadline, key)| {
-            let is_due = *deadline <= now;
-            due.extend(is_due.then_some(*key));
-            !is_due
-        });
-    }
-}
-// ANCHOR_END: wheel
 
 // ANCHOR: cost
 /// Timers are set for some time up to this: 100,000 of them for the next minute. So with any number
@@ -144,7 +69,6 @@ fn least<T: Timers>(number: u64, turns: Time) -> f64 {
 
 // ANCHOR: descriptors
 /// How many descriptors 1,000 timers add to a loop.
-#[cfg(target_os = "linux")]
 fn descriptors() -> io::Result<usize> {
     let event_loop = EventLoop::new()?;
     let before = lab::proc::descriptors()?;
@@ -154,12 +78,6 @@ fn descriptors() -> io::Result<usize> {
     Ok(lab::proc::descriptors()?.saturating_sub(before))
 }
 // ANCHOR_END: descriptors
-
-#[cfg(not(target_os = "linux"))]
-fn descriptors() -> io::Result<usize> {
-    EventLoop::new()?;
-    Err(io::ErrorKind::Unsupported.into())
-}
 
 /// So many milliseconds are measured.
 const TURNS: Time = 1500;
