@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use fib_timing::fib;
 use lab::experiment::{Experiment, Judgement, Report};
 use lab::proc::{Activity, state, this_thread};
+use lab::spent::Spent;
 
 const EXPERIMENT: Experiment = Experiment::new("ch01-sync", "blocking_read").with_threads(1);
 
@@ -28,9 +29,8 @@ struct Seen {
     /// What the kernel calls its state: `S`, it sleeps; `R`, it runs or could run.
     reader: char,
     reader_on_cpu: Duration,
-    /// What the other thread did meanwhile, and how long that took.
-    other: Activity,
-    took: Duration,
+    /// How the other thread has spent that time.
+    other: Spent,
     /// From the write to the return of the read.
     woken_after: Duration,
 }
@@ -51,13 +51,14 @@ fn blocked_for(compute: Duration) -> io::Result<Seen> {
         while state(id)? != 'S' && start.elapsed() < ASLEEP_WITHIN {
             thread::yield_now(); // it is on its way into the kernel
         }
-        let (before, own_before) = (Activity::of(id)?, Activity::of_this_thread()?);
+        let before = Activity::of(id)?;
         let start = Instant::now();
-        while start.elapsed() < compute {
-            black_box(fib(25));
-        }
-        let (seen, after, took) = (state(id)?, Activity::of(id)?, start.elapsed());
-        let other = Activity::of_this_thread()?.since(own_before);
+        let ((), other) = Spent::on(|| {
+            while start.elapsed() < compute {
+                black_box(fib(25));
+            }
+        })?;
+        let (seen, after) = (state(id)?, Activity::of(id)?);
         let written = Instant::now();
         writing.write_all(&[1])?;
         // ANCHOR_END: read
@@ -66,7 +67,6 @@ fn blocked_for(compute: Duration) -> io::Result<Seen> {
             reader: seen,
             reader_on_cpu: after.since(before).on_cpu,
             other,
-            took,
             woken_after: woken.saturating_duration_since(written),
         })
     })
@@ -76,12 +76,13 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     const COMPUTE: Duration = Duration::from_millis(300);
 
     report.expects("S, it sleeps; no CPU time; the other one computes all the time")?;
-    let Seen { reader, reader_on_cpu, other, took, woken_after } = blocked_for(COMPUTE)?;
+    let Seen { reader, reader_on_cpu, other, woken_after } = blocked_for(COMPUTE)?;
     report.say(format_args!("state of the reader:    {reader}"))?;
     report.say(format_args!("CPU time of the reader: {reader_on_cpu:.1?}"))?;
-    report.say(format_args!("CPU time of the other:  {:.1?} of {took:.1?}", other.on_cpu))?;
+    report
+        .say(format_args!("CPU time of the other:  {:.1?} of {:.1?}", other.on_cpu, other.wall))?;
     report.say(format_args!("read back, after write: {woken_after:.1?}\n"))?;
-    let share = other.part_on_cpu(took);
+    let share = other.part_on_cpu();
     let judged =
         Judgement::of(reader == 'S' && reader_on_cpu < COMPUTE / 100 && share > 0.9, || {
             format!("state {reader}, {reader_on_cpu:?}, share {share:.2}")
@@ -90,7 +91,7 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
         "C17",
         share * 100.0,
         "% of a CPU, for the thread that is not blocked",
-        judged.unless(other.disturbed(took)),
+        judged.unless(other.disturbed()),
     )
 }
 
@@ -110,9 +111,7 @@ mod tests {
         let seen = blocked_for(compute).expect("Linux has a /proc");
         assert_eq!(seen.reader, 'S');
         assert!(seen.reader_on_cpu < compute / 10, "{:?}", seen.reader_on_cpu);
-        let share = seen.other.part_on_cpu(seen.took);
-        Judgement::of(share > 0.9, || format!("{share}"))
-            .unless(seen.other.disturbed(seen.took))
-            .assert();
+        let share = seen.other.part_on_cpu();
+        Judgement::of(share > 0.9, || format!("{share}")).unless(seen.other.disturbed()).assert();
     }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use fib_timing::fib;
 use lab::experiment::{Experiment, Report};
-use lab::proc::Activity;
+use lab::spent::Spent;
 use lab::{cores, cpu_time};
 
 const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "bakers").with_threads(2);
@@ -31,8 +31,8 @@ struct Cake {
     begun: Duration,
     mixed: Duration,
     ready: Duration,
-    /// What its baker's thread did until it was mixed.
-    did: Activity,
+    /// How its baker spent the time until it was mixed.
+    spent: Spent,
 }
 
 // ANCHOR: work
@@ -51,10 +51,10 @@ fn take_out(cake: &mut Cake, day: Instant) {
 }
 
 fn mixed(day: Instant) -> io::Result<Cake> {
-    let (begun, before) = (day.elapsed(), Activity::of_this_thread()?);
-    mix();
-    let (mixed, did) = (day.elapsed(), Activity::of_this_thread()?.since(before));
-    Ok(Cake { begun, mixed, ready: mixed, did })
+    let begun = day.elapsed();
+    let ((), spent) = Spent::on(mix)?;
+    let mixed = day.elapsed();
+    Ok(Cake { begun, mixed, ready: mixed, spent })
 }
 // ANCHOR_END: work
 
@@ -97,7 +97,7 @@ fn last(cakes: [Cake; 2]) -> Duration {
 
 /// Why nothing can be said: one of those who should have had a table did not.
 fn disturbed(cakes: [Cake; 2]) -> Option<String> {
-    cakes.into_iter().find_map(|cake| cake.did.disturbed(cake.mixed - cake.begun))
+    cakes.iter().find_map(|cake| cake.spent.disturbed())
 }
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {

@@ -13,9 +13,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
-use lab::proc::Activity;
+use lab::spent::Spent;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, read};
 
@@ -30,9 +29,8 @@ const NAP: Duration = Duration::from_millis(10);
 /// virtual machine's host takes.
 const WHOLE: f64 = 0.8;
 
-/// Reads that are many for one byte, and a time that is enough for them.
+/// Reads that are many for one byte.
 const MANY: usize = 100;
-const ENOUGH: Duration = Duration::from_millis(5);
 
 // ANCHOR: ways
 /// Asks again and again, and uses its core for nothing else.
@@ -74,12 +72,9 @@ fn reads_until_there(
 
 struct Waited {
     reads: usize,
-    on_cpu: Duration,
     /// Between the write and the end of the wait.
     late: Duration,
-    wall: Duration,
-    /// While others had the CPU.
-    waited: Duration,
+    spent: Spent,
 }
 
 // ANCHOR: measure
@@ -96,32 +91,20 @@ fn wait(way: fn(&PipeReader) -> io::Result<usize>, wait: Duration) -> io::Result
             writer.write_all(b"x")?;
             Ok::<Instant, io::Error>(written)
         });
-        let waited = || Activity::of_this_thread().unwrap_or_default().waited; // Linux says it
-        let (start, before, waited_before) = (Instant::now(), cpu_time::of_thread()?, waited());
         tell.send(()).map_err(io::Error::other)?;
-        let reads = way(&pipe)?;
-        let (end, on_cpu) = (Instant::now(), cpu_time::of_thread()?.saturating_sub(before));
-        let waited = waited().saturating_sub(waited_before);
+        let (reads, spent) = Spent::on(|| way(&pipe))?;
+        let end = Instant::now();
         let written = writing.join().expect("it does not panic")?;
-        let late = end.saturating_duration_since(written);
-        Ok(Waited { reads, on_cpu, late, wall: end - start, waited })
+        Ok(Waited { reads: reads?, late: end.saturating_duration_since(written), spent })
     })
 }
 // ANCHOR_END: measure
 
 impl Waited {
-    /// Of the time in which it could have a CPU, how much was it on one?
-    fn part(&self) -> f64 {
-        self.on_cpu.div_duration_f64(self.wall.saturating_sub(self.waited))
-    }
-
     fn takes_a_core(&self) -> Judgement {
-        let Waited { reads, on_cpu, wall, waited, .. } = self;
-        let judged = Judgement::of(self.part() > WHOLE && *reads > MANY, || {
-            format!("{reads} reads, {on_cpu:?} of {wall:?} on a CPU, {waited:?} waiting for one")
-        });
-        let is_busy = wall.saturating_sub(*waited) < ENOUGH;
-        judged.unless(is_busy.then(|| format!("the machine is busy: {waited:?} of {wall:?}")))
+        let is_so = self.spent.part_on_cpu() > WHOLE && self.reads > MANY;
+        let judged = Judgement::of(is_so, || format!("{} reads, {:?}", self.reads, self.spent));
+        judged.unless(self.spent.disturbed())
     }
 }
 
@@ -133,7 +116,7 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     ))?;
     let mut row = |name: &str, waited: &Waited| {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let (reads, cpu, late) = (waited.reads, ms(waited.on_cpu), ms(waited.late));
+        let (reads, cpu, late) = (waited.reads, ms(waited.spent.on_cpu), ms(waited.late));
         report.say(format_args!("{name:<24}{reads:>10}{cpu:>13.2}{late:>13.2}"))
     };
     let busy_waited = wait(busy, WAIT)?;
@@ -142,7 +125,7 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let polled = wait(polling, WAIT)?;
     row("poll, then reads", &polled)?;
     report.say("")?;
-    let percent = 100.0 * busy_waited.part();
+    let percent = 100.0 * busy_waited.spent.part_on_cpu();
     report.claim("C66", percent, "% of a core", busy_waited.takes_a_core())
 }
 
@@ -170,27 +153,26 @@ mod tests {
         waited(busy).takes_a_core().assert();
     }
 
-    /// The byte comes at four points of a nap. While others had the CPU, nobody was late by a fault
-    /// of its own.
+    /// The byte comes at four points of a nap.
     #[test]
     fn who_naps_is_late_by_a_part_of_its_nap_and_who_polls_is_not() {
         let four = |way: fn(&PipeReader) -> io::Result<usize>| {
             let one = |quarter| wait(way, SHORT + NAP * quarter / 4);
             let all = (0..4).map(|quarter| one(quarter).expect("a pipe and a thread are free"));
-            all.fold((Duration::ZERO, Duration::ZERO), |(late, busy), seen| {
-                (late + seen.late.saturating_sub(seen.waited), busy + seen.waited)
-            })
+            all.map(|seen| seen.late).sum::<Duration>()
         };
-        let ((napped, busy), (polled, busy_too)) = (four(napping), four(polling));
-        let judged = Judgement::of(napped > polled, || format!("{napped:?}, {polled:?}"));
-        let is_busy = busy + busy_too > NAP;
-        judged.unless(is_busy.then(|| "others had the CPU for a nap".to_owned())).assert();
+        let judge = || {
+            let (napped, polled) = (four(napping), four(polling));
+            Judgement::of(polled < napped / 2, || format!("{napped:?}, {polled:?}"))
+        };
+        // Who writes may be late as well, and that is not seen.
+        Judgement::of_tries(10, judge).assert();
     }
 
     #[test]
     fn who_naps_reads_no_more_than_once_a_nap() {
         let napped = waited(napping);
-        let naps = napped.wall.div_duration_f64(NAP) as usize;
+        let naps = napped.spent.wall.div_duration_f64(NAP) as usize;
         assert!(napped.reads <= naps + 2, "{} reads, {naps} naps", napped.reads);
     }
 }

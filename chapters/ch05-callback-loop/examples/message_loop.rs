@@ -16,9 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::cpu_time;
 use lab::experiment::{Experiment, Judgement, Report};
-use lab::proc::Activity;
+use lab::spent::Spent;
 
 const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "message_loop");
 
@@ -47,8 +46,8 @@ fn message_loop_repaired(messages: mpsc::Receiver<u32>, process: impl FnMut(u32)
 
 struct Seen {
     order: Vec<u32>,
-    /// The part of a wait for a message that it was on a CPU.
-    idle: f64,
+    /// A wait for a message.
+    idle: Spent,
     /// Did it end by itself?
     has_ended: bool,
 }
@@ -63,17 +62,7 @@ const SPINS: f64 = 0.8;
 /// How long the wait for a message takes.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Of the time in which it could have a CPU: while others have it, nobody can see what it would do.
-fn part_on_cpu(work: impl FnOnce()) -> f64 {
-    let on_cpu = || cpu_time::of_thread().unwrap_or_default(); // no error on a Unix
-    let waited = || Activity::of_this_thread().unwrap_or_default().waited; // Linux says it
-    let (start, before, waited_before) = (Instant::now(), on_cpu(), waited());
-    work();
-    let (took, on_cpu) = (start.elapsed(), on_cpu() - before);
-    on_cpu.div_duration_f64(took.saturating_sub(waited() - waited_before))
-}
-
-fn measure_wrong() -> Seen {
+fn measure_wrong() -> io::Result<Seen> {
     let (messages, mut order) = (Mutex::new(VecDeque::from([1, 2, 3])), Vec::new());
     let mut turns = 0;
     message_loop(
@@ -85,11 +74,11 @@ fn measure_wrong() -> Seen {
         },
     );
     let end = Instant::now() + WAIT;
-    let idle = part_on_cpu(|| message_loop(&messages, drop_message, || Instant::now() < end));
-    Seen { order, idle, has_ended: turns < TURNS }
+    let ((), idle) = Spent::on(|| message_loop(&messages, drop_message, || Instant::now() < end))?;
+    Ok(Seen { order, idle, has_ended: turns < TURNS })
 }
 
-fn measure_repaired() -> Seen {
+fn measure_repaired() -> io::Result<Seen> {
     let (send, messages) = mpsc::channel();
     for message in 1..=3 {
         send.send(message).expect("we have the other end");
@@ -98,22 +87,22 @@ fn measure_repaired() -> Seen {
     let mut order = Vec::new();
     message_loop_repaired(messages, |message| order.push(message));
     let (send, messages) = mpsc::channel();
-    let idle = thread::scope(|scope| {
+    let ((), idle) = thread::scope(|scope| {
         scope.spawn(move || {
             thread::sleep(WAIT);
             let _ = send.send(4);
         });
-        part_on_cpu(|| message_loop_repaired(messages, drop_message))
-    });
-    Seen { order, idle, has_ended: true } // or we were not here
+        Spent::on(|| message_loop_repaired(messages, drop_message))
+    })?;
+    Ok(Seen { order, idle, has_ended: true }) // or we were not here
 }
 
 fn drop_message(_: u32) {}
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("3, 2, 1; it spins; it does not end")?;
-    let (wrong, repaired) = (measure_wrong(), measure_repaired());
-    let percent = |part: f64| part * 1e2;
+    let (wrong, repaired) = (measure_wrong()?, measure_repaired()?);
+    let percent = |spent: Spent| spent.part_on_cpu() * 1e2;
     report.say("loop of the text")?;
     report.say(format_args!("    order {:?}", wrong.order))?;
     report.say(format_args!(
@@ -124,11 +113,12 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say(format_args!("    order {:?}, and it ended", repaired.order))?;
     let idle = percent(repaired.idle);
     report.say(format_args!("    on a CPU while there is no message: {idle:.1} %\n"))?;
-    let is_wrong = wrong.order == [3, 2, 1] && !wrong.has_ended && wrong.idle > SPINS;
+    let is_wrong = wrong.order == [3, 2, 1] && !wrong.has_ended && wrong.idle.part_on_cpu() > SPINS;
     let is_repaired = repaired.order == [1, 2, 3] && idle < 5.0;
     let judged = Judgement::of(is_wrong && is_repaired, || {
         "another order, an end, or another time on a CPU".into()
     });
+    let judged = judged.unless(wrong.idle.disturbed());
     report.claim("C19", percent(wrong.idle), "% of a core, while there is no message", judged)
 }
 
@@ -142,21 +132,22 @@ mod tests {
 
     #[test]
     fn the_newest_message_comes_first_and_the_loop_has_no_end() {
-        let seen = measure_wrong();
+        let seen = measure_wrong().expect("it is a Unix");
         assert_eq!(seen.order, [3, 2, 1]);
         assert!(!seen.has_ended, "it goes on until it is stopped");
     }
 
     #[test]
     fn it_asks_again_and_again_while_there_is_none() {
-        let seen = measure_wrong();
-        assert!(seen.idle > SPINS, "{} of a core", seen.idle);
+        let idle = measure_wrong().expect("it is a Unix").idle;
+        let spins = Judgement::of(idle.part_on_cpu() > SPINS, || format!("{idle:?}"));
+        spins.unless(idle.disturbed()).assert();
     }
 
     #[test]
     fn repaired_it_keeps_the_order_sleeps_and_ends() {
-        let seen = measure_repaired();
+        let seen = measure_repaired().expect("it is a Unix");
         assert_eq!(seen.order, [1, 2, 3]);
-        assert!(seen.idle < 0.2, "{}", seen.idle);
+        assert!(seen.idle.on_cpu < WAIT / 5, "{:?}", seen.idle);
     }
 }

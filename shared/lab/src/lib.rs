@@ -5,7 +5,7 @@
 //! - [`expected`] is the table of what each implementation shows and, as firmly, what it cannot;
 //! - [`dialogue`] holds the recorded dialogues that the book prints;
 //! - [`late_server`] is what experiments download from, [`proc`] what Linux says of a process,
-//!   [`cpu_time`] and [`cores`] how long and where a thread has run, and `experiment`, behind the
+//!   [`cpu_time`], [`spent`] and [`cores`] how long, how and where a thread has run, and `experiment`, behind the
 //!   feature of that name, how an experiment tells what it has measured;
 //! - [`compiler`] says what is refused at compile time;
 //! - the command `lab`, behind the feature `matrix`, builds the programs and prints the table as
@@ -38,5 +38,6 @@ pub mod inside;
 pub mod late_server;
 pub mod proc;
 pub mod program;
+pub mod spent;
 pub mod verdict;
 pub mod wire;

@@ -8,62 +8,61 @@ use std::thread;
 use std::time::Duration;
 
 use fib_timing::fib;
-use lab::cpu_time;
-use lab::proc::Activity;
+use lab::spent::Spent;
 
 use crate::gil::{Gil, SWITCH_INTERVAL, fib_under};
 
 pub(crate) type Pair = (u32, u32);
 pub(crate) type Both = (Computed, Computed);
 
-/// A result, how long its thread had a CPU for it, and how long it could have had one that others
-/// had, where the system says so.
-#[derive(Clone, Copy)]
+/// A result, how long its thread had a CPU for it, and why nothing can be said about that.
+#[derive(Clone)]
 pub(crate) struct Computed {
     pub(crate) value: u64,
     pub(crate) on_cpu: Duration,
-    pub(crate) kept: Option<Duration>,
+    pub(crate) disturbed: Option<String>,
 }
 
-fn timed(compute: impl FnOnce() -> u64) -> Computed {
-    let kept = || Activity::of_this_thread().ok().map(|did| did.waited + did.stolen);
-    let on_cpu = || cpu_time::of_thread().unwrap_or_default();
-    let (kept_before, before) = (kept(), on_cpu());
-    let value = black_box(compute());
-    let on_cpu = on_cpu().saturating_sub(before);
-    let kept = kept().zip(kept_before).map(|(now, before)| now.saturating_sub(before));
-    Computed { value, on_cpu, kept }
+fn timed(compute: impl FnOnce() -> u64) -> io::Result<Computed> {
+    let (value, spent) = Spent::on(|| black_box(compute()))?;
+    Ok(Computed { value, on_cpu: spent.on_cpu, disturbed: spent.disturbed() })
 }
 
 // ANCHOR: ways
 pub(crate) fn sequential((a, b): Pair) -> io::Result<Both> {
-    Ok((timed(|| fib(a)), timed(|| fib(b))))
+    Ok((timed(|| fib(a))?, timed(|| fib(b))?))
 }
 
 pub(crate) fn threads((a, b): Pair) -> io::Result<Both> {
-    thread::scope(|scope| {
-        let a = scope.spawn(move || timed(|| fib(a)));
-        let b = scope.spawn(move || timed(|| fib(b)));
-        Ok((a.join().expect("fib does not panic"), b.join().expect("fib does not panic")))
-    })
+    both(move || timed(|| fib(a)), move || timed(|| fib(b)))
 }
 
 pub(crate) fn on_rayon((a, b): Pair) -> io::Result<Both> {
-    Ok(pool()?.join(|| timed(|| fib(a)), || timed(|| fib(b))))
+    let (a, b) = pool()?.join(|| timed(|| fib(a)), || timed(|| fib(b)));
+    Ok((a?, b?))
 }
 
 pub(crate) fn alone_under_the_gil((a, b): Pair) -> io::Result<Both> {
     let gil = Gil::new(SWITCH_INTERVAL);
     let python = |n| gil.run(|| timed(|| fib_under(&gil, n)));
-    Ok((python(a), python(b)))
+    Ok((python(a)?, python(b)?))
 }
 
 pub(crate) fn under_the_gil((a, b): Pair) -> io::Result<Both> {
     let gil = Gil::new(SWITCH_INTERVAL);
     let python = |n| gil.run(|| timed(|| fib_under(&gil, n)));
+    both(|| python(a), || python(b))
+}
+
+/// Each in a thread of its own.
+fn both(
+    a: impl FnOnce() -> io::Result<Computed> + Send,
+    b: impl FnOnce() -> io::Result<Computed> + Send,
+) -> io::Result<Both> {
     thread::scope(|scope| {
-        let (a, b) = (scope.spawn(|| python(a)), scope.spawn(|| python(b)));
-        Ok((a.join().expect("fib does not panic"), b.join().expect("fib does not panic")))
+        let (a, b) = (scope.spawn(a), scope.spawn(b));
+        let (a, b) = (a.join().expect("fib does not panic"), b.join().expect("fib does not panic"));
+        Ok((a?, b?))
     })
 }
 // ANCHOR_END: ways
@@ -77,16 +76,19 @@ fn pool() -> io::Result<rayon::ThreadPool> {
 const PIECE: u32 = 28;
 
 /// fib(n) in pieces, of which any worker may take any.
-fn in_pieces(n: u32) -> Computed {
+fn in_pieces(n: u32) -> io::Result<Computed> {
     if n <= PIECE {
         return timed(|| fib(n));
     }
     let (a, b) = rayon::join(|| in_pieces(n - 1), || in_pieces(n - 2));
-    Computed { value: a.value + b.value, on_cpu: a.on_cpu + b.on_cpu, kept: None }
+    let (a, b) = (a?, b?);
+    let (value, on_cpu) = (a.value + b.value, a.on_cpu + b.on_cpu);
+    Ok(Computed { value, on_cpu, disturbed: a.disturbed.or(b.disturbed) })
 }
 
 pub(crate) fn on_rayon_in_pieces((a, b): Pair) -> io::Result<Both> {
-    Ok(pool()?.join(|| in_pieces(a), || in_pieces(b)))
+    let (a, b) = pool()?.join(|| in_pieces(a), || in_pieces(b));
+    Ok((a?, b?))
 }
 // ANCHOR_END: pieces
 
@@ -117,7 +119,7 @@ impl Worker {
         let figures = text.lines().find_map(|line| line.strip_prefix(FIGURES)?.split_once(' '));
         let figures = figures.and_then(|(value, nanos)| value.parse().ok().zip(nanos.parse().ok()));
         let (value, nanos) = figures.ok_or_else(|| io::Error::other("a worker was lost"))?;
-        Ok(Computed { value, on_cpu: Duration::from_nanos(nanos), kept: None })
+        Ok(Computed { value, on_cpu: Duration::from_nanos(nanos), disturbed: None })
     }
 }
 
@@ -128,9 +130,9 @@ impl Drop for Worker {
     }
 }
 
-pub(crate) fn work(n: &str) -> String {
-    let Computed { value, on_cpu, .. } = timed(|| fib(n.parse().unwrap_or(0)));
-    format!("\n{FIGURES}{value} {}", on_cpu.as_nanos())
+pub(crate) fn work(n: &str) -> io::Result<String> {
+    let Computed { value, on_cpu, .. } = timed(|| fib(n.parse().unwrap_or(0)))?;
+    Ok(format!("\n{FIGURES}{value} {}", on_cpu.as_nanos()))
 }
 // ANCHOR_END: processes
 
