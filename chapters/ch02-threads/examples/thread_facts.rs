@@ -155,15 +155,16 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say(format_args!("number in this process:      {ours}"))?;
     let (number, judged) = match theirs {
         Ok(number) => {
+            report.say(format_args!("in a child, read from here:  {number}\n"))?;
             let seen = || format!("{number} read, {ours} here");
             (number, Judgement::of(number == 42 && ours == 1, seen))
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            report.say("in a child, read from here:  refused\n")?;
             (0, Judgement::NotJudged(format!("the system refuses it: {error}")))
         }
         Err(error) => return Err(error),
     };
-    report.say(format_args!("in a child, read from here:  {number}\n"))?;
     report.claim("C18", number as f64, "is the number that we read in a child", judged)
 }
 

@@ -24,6 +24,8 @@ use rustix::io::{Errno, read};
 const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "level_vs_edge");
 
 const BYTES: usize = 10;
+/// What is written when nothing is reported any more.
+const MORE: &[u8] = b"y";
 const KEY: u64 = 7;
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 
@@ -101,13 +103,13 @@ fn polled() -> io::Result<Counts> {
     count(&reader, Reading::OneByte, || by_poll(&reader))
 }
 
-/// Before and after one more byte is written.
+/// Before and after more is written.
 fn by_trigger(trigger: Trigger, reading: Reading) -> io::Result<(Counts, Counts)> {
     let (reader, mut writer) = full()?;
     let mut epoll = Epoll::new()?;
     epoll.add(&reader, KEY, trigger)?;
     let before = count(&reader, reading, || by_epoll(&mut epoll))?;
-    writer.write_all(b"y")?;
+    writer.write_all(MORE)?;
     Ok((before, count(&reader, reading, || by_epoll(&mut epoll))?))
 }
 
@@ -139,10 +141,12 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     row("epoll, edge-triggered", edge)?;
     let (drained, _) = by_trigger(Trigger::Edge, Reading::UntilItWouldBlock)?;
     row("the same, and reads until WouldBlock", drained)?;
-    let left = BYTES + 1 - edge.bytes - more.bytes;
+    let left = BYTES + MORE.len() - edge.bytes - more.bytes;
     report.say(format_args!(
-        "the fourth row goes on: one more byte written, {} report, {} byte read, {left} left\n",
-        more.reports, more.bytes
+        "the fourth row goes on: {} more written, reports {}, bytes read {}, left {left}\n",
+        MORE.len(),
+        more.reports,
+        more.bytes
     ))?;
 
     let all = Counts { reports: BYTES, bytes: BYTES };

@@ -119,12 +119,16 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     for line in String::from_utf8_lossy(REQUESTS).split_inclusive('\n') {
         report.say(format_args!("{line:?}"))?; // with its line end
     }
-    report.say(format_args!("\n{:>8}{:>8}{:>8}{:>9}", "buffer", "bytes", "reads", "answers"))?;
+    report.say(format_args!(
+        "\n{:>8}{:>8}{:>8}{:>9}{:>8}",
+        "buffer", "bytes", "reads", "answers", "shared"
+    ))?;
     let mut answers = Vec::new();
     for size in [1, 64, 4096] {
         let received = two_pages(&server, size)?;
         let (bytes, reads, count) = (received.bytes, received.reads, received.answers.len());
-        report.say(format_args!("{size:>8}{bytes:>8}{reads:>8}{count:>9}"))?;
+        let shared = if received.shared { "yes" } else { "no" };
+        report.say(format_args!("{size:>8}{bytes:>8}{reads:>8}{count:>9}{shared:>8}"))?;
         answers = received.answers;
     }
     let Answer { status, body } = &answers[0];

@@ -104,7 +104,8 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let (wrong, repaired) = (measure_wrong()?, measure_repaired()?);
     let percent = |spent: Spent| spent.part_on_cpu() * 1e2;
     report.say("loop of the text")?;
-    report.say(format_args!("    order {:?}", wrong.order))?;
+    let end = if wrong.has_ended { "it ended" } else { "it was stopped" };
+    report.say(format_args!("    order {:?}, and {end} after {TURNS} turns", wrong.order))?;
     report.say(format_args!(
         "    on a CPU while there is no message: {:.0} %",
         percent(wrong.idle)

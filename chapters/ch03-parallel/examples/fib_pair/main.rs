@@ -82,7 +82,10 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let first = run(sequential, PAIR)?;
     report.say(format_args!(
         "{:<28}{:>8}{:>7}{:>7}",
-        "fib(40) and fib(41)", "seconds", "gain", "cores"
+        format!("fib({}) and fib({})", PAIR.0, PAIR.1),
+        "seconds",
+        "gain",
+        "cores"
     ))?;
     let mut row = |name: &str, run: &Run| {
         let (seconds, gain, cores) = (run.wall.as_secs_f64(), run.gain_over(&first), run.cores());

@@ -54,6 +54,7 @@ trait Selector<'fd> {
 }
 // ANCHOR_END: interface
 
+/// What a selector has to know of each key.
 type Watched<'fd> = HashMap<Key, (BorrowedFd<'fd>, Interest)>;
 
 fn forget(watched: &mut Watched<'_>, key: Key) -> io::Result<()> {

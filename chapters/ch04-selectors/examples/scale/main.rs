@@ -73,9 +73,9 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let poll = |costs: &Costs| Some(costs.poll);
     let epoll = |costs: &Costs| Some(costs.epoll);
     let grown = times(&rows, Ready::One, 100, 1_000, |costs| costs.select);
-    judge(report, "C51", grown, "times for 10 times, select", |times| times > 3.0)?;
+    judge(report, "C51", grown, "times as long for 10 times as many, select", |times| times > 3.0)?;
     let grown = times(&rows, Ready::One, 1_000, 10_000, poll);
-    judge(report, "C52", grown, "times for 10 times, poll", |times| times > 3.0)?;
+    judge(report, "C52", grown, "times as long for 10 times as many, poll", |times| times > 3.0)?;
     let (limit, judged) = match too_many()? {
         Some((limit, said)) => {
             (limit, Judgement::of(said == Err(Errno::INVAL), || format!("{said:?}")))
@@ -84,9 +84,17 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     };
     report.claim("C52", limit as f64, "entries at most: one more is EINVAL", judged)?;
     let grown = times(&rows, Ready::One, 10, 10_000, epoll);
-    judge(report, "C56", grown, "times for 1000 times, epoll, one ready", |times| times < 4.0)?;
+    judge(
+        report,
+        "C56",
+        grown,
+        "times as long for 1000 times as many, epoll, one ready",
+        |times| times < 4.0,
+    )?;
     let grown = times(&rows, Ready::All, 100, 10_000, epoll);
-    judge(report, "C56", grown, "times for 100 times, epoll, all ready", |times| times > 10.0)
+    judge(report, "C56", grown, "times as long for 100 times as many, epoll, all ready", |times| {
+        times > 10.0
+    })
 }
 
 /// How much dearer `many` descriptors are than `few`. `None`: one of the two was not measured.
