@@ -14,13 +14,13 @@ use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fib_timing::{FIB_MAX, fib};
-use lab::cpu_time;
 use lab::experiment::{Experiment, Report};
 use lab::late_server::LateServer;
 use lab::proc::Activity;
+use lab::spent::Spent;
 
 const EXPERIMENT: Experiment = Experiment::new("ch01-sync", "classify");
 
@@ -69,14 +69,13 @@ const WORKLOADS: [(&str, Workload); 4] = [
 ];
 
 /// The smallest n whose fib takes at least so much of a CPU, here and now.
-fn slow(at_least: Duration) -> u32 {
-    let on_cpu = || cpu_time::of_thread().unwrap_or_default(); // no error on Linux
-    let takes = |n: &u32| {
-        let before = on_cpu();
-        black_box(fib(black_box(*n)));
-        on_cpu().saturating_sub(before)
-    };
-    (25..FIB_MAX).find(|n| takes(n) >= at_least).unwrap_or(FIB_MAX)
+fn slow(at_least: Duration) -> io::Result<u32> {
+    for n in 25..FIB_MAX {
+        if Spent::on(|| black_box(fib(black_box(n))))?.1.on_cpu >= at_least {
+            return Ok(n);
+        }
+    }
+    Ok(FIB_MAX)
 }
 
 #[derive(Debug, PartialEq)]
@@ -86,35 +85,21 @@ enum Class {
     Both,
 }
 
-#[derive(Debug)]
-struct Times {
-    wall: Duration,
-    did: Activity,
+fn spent(workload: Workload, amount: Amount) -> io::Result<Spent> {
+    let (done, spent) = Spent::on(|| workload(amount))?;
+    done.map(|()| spent)
 }
 
-impl Times {
-    fn of(workload: Workload, amount: Amount) -> io::Result<Times> {
-        let (before, start) = (Activity::of_this_thread()?, Instant::now());
-        workload(amount)?;
-        Ok(Times { wall: start.elapsed(), did: Activity::of_this_thread()?.since(before) })
+// ANCHOR: classify
+/// By the part of its time that it was on a CPU. Time in which others had it does not count.
+fn class(spent: Spent) -> Class {
+    match spent.part_on_cpu() {
+        ..0.2 => Class::IoBound,
+        0.8.. => Class::CpuBound,
+        _ => Class::Both,
     }
-
-    /// Why its time on the clock says nothing.
-    fn disturbed(&self) -> Option<String> {
-        self.did.disturbed(self.wall)
-    }
-
-    // ANCHOR: classify
-    /// By the part of its time that it was on a CPU. Time in which others had it does not count.
-    fn class(&self) -> Class {
-        match self.did.part_on_cpu(self.wall) {
-            ..0.2 => Class::IoBound,
-            0.8.. => Class::CpuBound,
-            _ => Class::Both,
-        }
-    }
-    // ANCHOR_END: classify
 }
+// ANCHOR_END: classify
 
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,7 +113,7 @@ impl fmt::Display for Class {
 
 /// How much quicker a workload is with a server that is twice as quick, and with half the work.
 struct Gains {
-    times: Times,
+    spent: Spent,
     quick_server: f64,
     half_the_work: f64,
     disturbed: Option<String>,
@@ -137,18 +122,19 @@ struct Gains {
 fn gains(workload: Workload, full: Amount) -> io::Result<Gains> {
     let quick_server = Amount { delay: full.delay / 2, ..full };
     let half_the_work = Amount { fibs: full.fibs / 2, reads: full.reads / 2, ..full };
-    let times = Times::of(workload, full)?;
-    let [server, work] = [quick_server, half_the_work].map(|less| Times::of(workload, less));
-    let (server, work) = (server?, work?);
-    let disturbed = [&times, &server, &work].into_iter().find_map(Times::disturbed);
-    let gain = |other: Times| times.wall.div_duration_f64(other.wall);
-    let (quick_server, half_the_work) = (gain(server), gain(work));
-    Ok(Gains { times, quick_server, half_the_work, disturbed })
+    let all =
+        [spent(workload, full)?, spent(workload, quick_server)?, spent(workload, half_the_work)?];
+    let disturbed = all.iter().find_map(Spent::disturbed);
+    let [full, quick_server, half_the_work] = all;
+    let gain = |other: Spent| full.wall.div_duration_f64(other.wall);
+    let (quick_server, half_the_work) = (gain(quick_server), gain(half_the_work));
+    Ok(Gains { spent: full, quick_server, half_the_work, disturbed })
 }
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("CPU-bound, I/O-bound, CPU-bound although it only reads, and both")?;
-    let n = slow(Duration::from_millis(100));
+    Activity::of_this_thread()?; // or nothing is judged
+    let n = slow(Duration::from_millis(100))?;
     let full = Amount { n, fibs: 2, reads: 500_000, delay: Duration::from_millis(300) };
     report.say(format_args!(
         "{:20}{:>6}{:>7}{:>8}  {:10}{:>13}{:>11}",
@@ -156,11 +142,10 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     ))?;
     let mut is_disturbed = None;
     for (name, workload) in WORKLOADS {
-        let Gains { times, quick_server: server, half_the_work: work, disturbed } =
+        let Gains { spent, quick_server: server, half_the_work: work, disturbed } =
             gains(workload, full)?;
-        let class = times.class();
-        let [wall, user, system] =
-            [times.wall, times.did.user, times.did.system].map(|time| time.as_millis());
+        let (class, did) = (class(spent), spent.did.unwrap_or_default());
+        let [wall, user, system] = [spent.wall, did.user, did.system].map(|time| time.as_millis());
         report.say(format_args!(
             "{name:20}{wall:>6}{user:>7}{system:>8}  {class:10}{server:>12.1}x{work:>10.1}x"
         ))?;
@@ -182,7 +167,7 @@ mod tests {
     // One test: another one at the same time would take a core away.
     #[test]
     fn what_calls_the_kernel_all_the_time_is_not_io_bound() {
-        let n = slow(Duration::from_millis(20));
+        let n = slow(Duration::from_millis(20)).expect("it is a Unix");
         let amount = Amount { n, fibs: 4, reads: 100_000, delay: Duration::from_millis(100) };
         let classes = [Class::CpuBound, Class::IoBound, Class::CpuBound, Class::Both];
         // Which of the two makes it nearly twice as quick.
@@ -190,11 +175,10 @@ mod tests {
         for (row, (name, workload)) in WORKLOADS.into_iter().enumerate() {
             let judge = || {
                 let seen = gains(workload, amount).expect("Linux has a /proc");
-                assert_eq!(seen.times.class(), classes[row], "{name}");
-                let gains = (seen.quick_server, seen.half_the_work);
-                let judged = Judgement::of((gains.0 > 1.6, gains.1 > 1.6) == quicker[row], || {
-                    format!("{name}: {gains:?} times as quick")
-                });
+                let (class, gains) = (class(seen.spent), (seen.quick_server, seen.half_the_work));
+                let is_quicker = (gains.0 > 1.6, gains.1 > 1.6);
+                let is_so = class == classes[row] && is_quicker == quicker[row];
+                let judged = Judgement::of(is_so, || format!("{name}: {class}, {gains:?} times"));
                 judged.unless(seen.disturbed)
             };
             // The host can slow down a machine that is virtual, unseen: but not each time.

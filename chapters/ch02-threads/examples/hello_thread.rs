@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use lab::experiment::{Experiment, Judgement, Report};
 
-const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "hello_thread").with_threads(1);
+const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "hello_thread");
 
 // ANCHOR: order
 type Said = Receiver<&'static str>;

@@ -16,7 +16,7 @@ use std::thread;
 
 use lab::experiment::{Experiment, Report};
 
-const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "race").with_threads(2);
+const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "race");
 
 /// Does not compile: the test in this file gives it to the compiler.
 #[cfg(test)]

@@ -155,10 +155,11 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.say("")?;
     let switch = pipes.hop.saturating_sub(alone.hop).as_secs_f64() * 1e6;
     let is_one_core = pipes.cores == [cores[0]];
+    let reason = alone.disturbed.or(pipes.disturbed).filter(|_| is_one_core);
     let judged = Judgement::of(is_one_core && (0.2..10.0).contains(&switch), || {
         format!("{switch:.2} µs, on the cores {:?}", pipes.cores)
     });
-    report.claim("C13", switch, "µs a switch", judged.unless(alone.disturbed.or(pipes.disturbed)))
+    report.claim("C13", switch, "µs a switch", judged.unless(reason))
 }
 
 fn main() -> ExitCode {

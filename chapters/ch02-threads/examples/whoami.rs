@@ -14,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread, ThreadId};
 
 use lab::experiment::{Experiment, Report};
+use lab::proc::threads;
 
-const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "whoami");
+const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "whoami").with_threads(0);
 
 // ANCHOR: me
 /// What a thread knows of itself.
@@ -59,23 +60,18 @@ fn three() -> io::Result<(Vec<Me>, Option<usize>)> {
         let named = thread::Builder::new().name("the one who reads".into());
         let named = named.spawn_scoped(scope, look)?;
         let unnamed = thread::Builder::new().spawn_scoped(scope, look)?;
-        let (main, count) = (me(), threads());
+        let (main, count) = (me(), threads().ok());
         drop(closed);
         let join = |thread: thread::ScopedJoinHandle<'_, Me>| thread.join().expect("it only looks");
         Ok((vec![main, join(named), join(unnamed)], count))
     })
 }
 
-/// How many threads this process has. `None` where the system does not say.
-fn threads() -> Option<usize> {
-    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
-}
-
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("one thread, called main, whose number in the kernel is that of the process")?;
     let number = |number: Option<u32>| number.map_or("unknown".to_owned(), |it| it.to_string());
     let count = |count: Option<usize>| count.map_or("unknown".to_owned(), |it| it.to_string());
-    report.say(format_args!("threads at first: {}", count(threads())))?;
+    report.say(format_args!("threads at first: {}", count(threads().ok())))?;
     let (all, of_the_kernel) = three()?;
     report.say(format_args!("threads now:      {}\n", count(of_the_kernel)))?;
     for Me { process, rust, kernel, name, short_name } in all {

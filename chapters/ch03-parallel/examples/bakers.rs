@@ -20,7 +20,7 @@ use lab::experiment::{Experiment, Report};
 use lab::spent::Spent;
 use lab::{cores, cpu_time};
 
-const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "bakers").with_threads(2);
+const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "bakers");
 
 const MIX: Duration = Duration::from_millis(60);
 const OVEN: Duration = Duration::from_millis(100);

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use lab::experiment::{Experiment, Judgement, Report};
 
-const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "refcount").with_threads(2);
+const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "refcount");
 
 // ANCHOR: lost
 /// WRONG: two threads add one, each in three steps. `both` stands where a thread can be

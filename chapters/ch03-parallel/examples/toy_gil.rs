@@ -25,7 +25,7 @@ use fib_timing::fib;
 use gil::{Gil, SWITCH_INTERVAL, fib_under};
 use lab::experiment::{Experiment, Judgement, Report};
 
-const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "toy_gil").with_threads(3);
+const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "toy_gil");
 
 /// Nothing here takes so long, unless the lock does not do what it should.
 const TOO_LONG: Duration = Duration::from_secs(10);
@@ -126,7 +126,8 @@ fn late(interval: Option<Duration>, answers: usize) -> Vec<Duration> {
     });
     let computes = || {
         gil.iter().for_each(Gil::acquire);
-        while !is_over.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        while !is_over.load(Ordering::Relaxed) && start.elapsed() < TOO_LONG {
             black_box(fib(15));
             computed.fetch_add(1, Ordering::Relaxed);
             gil.iter().for_each(Gil::checkpoint);

@@ -94,8 +94,8 @@ struct Seen {
     grown: u64,
     on_cpu: Duration,
     took: Duration,
-    /// Why nothing can be said about it, if the clients did not do their part.
-    failed: Option<String>,
+    /// Why the clients could not connect, if so: then nothing can be said.
+    refused: Option<String>,
 }
 
 const LISTENER: u64 = 0;
@@ -127,6 +127,7 @@ fn serve(listener: &TcpListener, clients: &mut ChildStdout) -> io::Result<Seen> 
                     let mut chunk = [0; 256];
                     let length = clients.read(&mut chunk)?;
                     if length == 0 {
+                        seen.refused = said(&told, REFUSED).map(str::to_owned);
                         return Ok(seen);
                     }
                     told += &String::from_utf8_lossy(&chunk[..length]);
@@ -136,7 +137,8 @@ fn serve(listener: &TcpListener, clients: &mut ChildStdout) -> io::Result<Seen> 
                         calls = Calls::default(); // those of the rounds are counted
                     }
                     if told.contains(ECHOED) && seen.echoed == 0 {
-                        seen.echoed = figure(&told, ECHOED);
+                        let echoed = said(&told, ECHOED).and_then(|number| number.parse().ok());
+                        seen.echoed = echoed.unwrap_or(0);
                         seen.calls = calls; // without those that find the connections closed
                         seen.grown = Memory::now()?.resident.saturating_sub(before);
                     }
@@ -167,13 +169,13 @@ impl Drop for Clients {
 const ADDRESS: &str = "ECHO_EPOLL_ADDRESS";
 const COUNT: &str = "ECHO_EPOLL_COUNT";
 
-/// What they write when all connections are open, and at their end.
+/// What they write when all connections are open, at their end, and where there can be no more.
 const OPEN: &str = "= open ";
 const ECHOED: &str = "= echoed ";
+const REFUSED: &str = "= refused ";
 
-fn figure(told: &str, name: &str) -> usize {
-    let line = told.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+fn said<'a>(told: &'a str, name: &str) -> Option<&'a str> {
+    told.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 fn run(count: usize) -> io::Result<Seen> {
@@ -187,9 +189,8 @@ fn run(count: usize) -> io::Result<Seen> {
     let seen = serve(&listener, &mut output)?;
     let on_cpu = cpu_time::of_thread()?.saturating_sub(before);
     let took = start.elapsed();
-    let status = clients.0.wait()?;
-    let failed = (!status.success()).then(|| format!("the clients failed: {status}"));
-    Ok(Seen { on_cpu, took, failed, ..seen })
+    clients.0.wait()?;
+    Ok(Seen { on_cpu, took, ..seen })
 }
 
 // ANCHOR: clients
@@ -201,7 +202,8 @@ fn be_the_clients(address: &str) -> io::Result<()> {
     let count = env::var(COUNT).ok().and_then(|count| count.parse().ok()).unwrap_or(0);
     let mut streams = Vec::new();
     for number in 1..=count {
-        let mut stream = TcpStream::connect(address)?;
+        let refused = |error: &io::Error| println!("\n{REFUSED}{error}");
+        let mut stream = TcpStream::connect(address).inspect_err(refused)?;
         stream.set_read_timeout(PATIENCE)?;
         rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?; // leaves nothing
         if number % BATCH == 0 || number == count {
@@ -256,7 +258,7 @@ fn measure(report: &mut Report<'_>) -> io::Result<()> {
     let all_answered = seen.most_open == count && seen.echoed == count * ROUNDS;
     let judged = Judgement::of(all_answered && seen.threads == 1, || format!("{seen:?}"));
     let too_few = (count < CONNECTIONS).then(|| "the limit on descriptors".to_owned());
-    let (reason, open) = (seen.failed.clone().or(too_few), seen.most_open as f64);
+    let (reason, open) = (seen.refused.clone().or(too_few), seen.most_open as f64);
     report.claim("C12", open, "connections, one thread", judged.unless(reason.clone()))?;
     let (calls, judged) = calls_an_echo(&seen);
     report.claim("C16", calls, "calls into the kernel for each echo", judged.unless(reason))
@@ -313,7 +315,7 @@ mod tests {
             return Judgement::NotJudged("the limit on descriptors".into()).assert();
         }
         let seen = run(FEW).expect("a port and a process are free");
-        assert_eq!(seen.failed, None);
+        assert_eq!(seen.refused, None);
         assert_eq!((seen.most_open, seen.echoed), (FEW, FEW * ROUNDS));
         assert_eq!(seen.threads, 1);
         calls_an_echo(&seen).1.assert();

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use epoll::{Epoll, Trigger};
 use lab::experiment::{Experiment, Judgement, Report};
-use lab::proc::of_the_machine;
+use lab::proc::{self, of_the_machine};
 
 const EXPERIMENT: Experiment = Experiment::new("ch04-selectors", "epoll_memory");
 
@@ -32,7 +32,7 @@ const OTHERS: usize = 50;
 
 /// The lines of `/proc/self/maps`: what is mapped into this process.
 fn mappings() -> io::Result<Vec<String>> {
-    Ok(fs::read_to_string("/proc/self/maps")?.lines().map(str::to_owned).collect())
+    Ok(proc::read("/proc/self/maps")?.lines().map(str::to_owned).collect())
 }
 
 // ANCHOR: maps
@@ -117,7 +117,7 @@ fn too_many(lists: usize, pipes: usize) -> io::Result<Option<String>> {
 
 /// How many watches a user may have.
 fn most_watches() -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/sys/fs/epoll/max_user_watches")?;
+    let text = proc::read("/proc/sys/fs/epoll/max_user_watches")?;
     text.trim().parse().map_err(io::Error::other)
 }
 

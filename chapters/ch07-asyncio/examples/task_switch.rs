@@ -107,7 +107,7 @@ mod pipes {
     use std::thread;
 
     use ch07_asyncio::runtime::{AsyncFd, spawn};
-    use rustix::pipe::{PipeFlags, pipe_with};
+    use rustix::io::ioctl_fionbio;
 
     use super::{TURNS, two_tasks};
 
@@ -138,9 +138,12 @@ mod pipes {
     /// read in vain, a wait of the selector, and a read.
     pub(super) fn tasks_over_pipes() {
         let pipe = || {
-            let (reader, writer) =
-                pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("descriptors are free");
-            (AsyncFd::new(reader).expect("it is a pipe"), AsyncFd::new(writer).expect("as above"))
+            let (reader, writer) = io::pipe().expect("descriptors are free");
+            let end = |fd: OwnedFd| {
+                ioctl_fionbio(&fd, true).expect("a pipe need not block");
+                AsyncFd::new(fd).expect("it is a pipe")
+            };
+            (end(reader.into()), end(writer.into()))
         };
         two_tasks(|| {
             let ((pings, ping), (pongs, pong)) = (pipe(), pipe());

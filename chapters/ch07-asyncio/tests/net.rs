@@ -18,8 +18,8 @@ use ch07_asyncio::runtime::{
     AsyncFd, POLLS_A_TURN, Runtime, TcpListener, TcpStream, spawn, timeout, yield_now,
 };
 use lab::inside::PATIENCE;
+use rustix::io::ioctl_fionbio;
 use rustix::net::sockopt::set_socket_linger;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What a runtime says of itself when nothing is left in it.
@@ -74,8 +74,11 @@ async fn pair_with_foreign_client() -> (std::net::TcpStream, TcpStream) {
 
 /// A pipe whose ends are both non-blocking.
 fn pipe() -> (AsyncFd<OwnedFd>, OwnedFd) {
-    let (reader, writer) =
-        pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("two descriptors are free");
+    let (reader, writer) = io::pipe().expect("two descriptors are free");
+    let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+    for end in [&reader, &writer] {
+        ioctl_fionbio(end, true).expect("a pipe need not block");
+    }
     (AsyncFd::new(reader).expect("a pipe can be waited for"), writer)
 }
 

@@ -26,13 +26,13 @@ pub fn errors(program: &str) -> io::Result<Vec<String>> {
     let given = input.write_all(program.as_bytes());
     drop(input);
     let output = rustc.wait_with_output()?;
-    given?;
     let report = String::from_utf8_lossy(&output.stderr);
     let codes = report.lines().filter_map(|line| line.strip_prefix("error[")?.split(']').next());
     let codes: Vec<String> = codes.map(str::to_owned).collect();
     if codes.is_empty() && !output.status.success() {
         return Err(io::Error::other(report.into_owned()));
     }
+    given?;
     Ok(codes)
 }
 

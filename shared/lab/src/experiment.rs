@@ -30,6 +30,9 @@ use serde::Serialize;
 /// The exit status of an experiment that was started with arguments it does not know.
 const USAGE: u8 = 2;
 
+/// How many threads an experiment starts that does not say it, and that may wait for each other.
+const THREADS: usize = 4;
+
 /// How many descriptors an experiment opens that does not say it. Some of them would begin with
 /// fewer, and then not end.
 const DESCRIPTORS: usize = 32;
@@ -118,7 +121,7 @@ impl Experiment {
             name,
             features: "",
             options: &[],
-            threads: 0,
+            threads: THREADS,
             descriptors: DESCRIPTORS,
         }
     }
@@ -133,8 +136,9 @@ impl Experiment {
         Experiment { options, ..self }
     }
 
-    /// The same, and it starts so many threads that wait for each other. Where the system allows
-    /// fewer, it is not judged: one of two would wait for ever.
+    /// The same, and it starts so many threads that wait for each other, where that is more than a
+    /// few. Where the system allows fewer, it is not judged: one of two would wait for ever. With 0
+    /// none is tried, for an experiment that has to start the first one itself.
     pub const fn with_threads(self, threads: usize) -> Experiment {
         Experiment { threads, ..self }
     }

@@ -88,6 +88,7 @@ impl Drop for LateServer {
     fn drop(&mut self) {
         self.shared.open().is_over = true;
         self.shared.ended.notify_all();
+        cut(&self.shared.open().connections);
         let accepting = self.accepting.take().expect("only drop takes it");
         // `accept` has no other way of being woken. Where even that fails, no thread is waited for.
         if TcpStream::connect(self.address).is_err() && !accepting.is_finished() {
@@ -125,8 +126,10 @@ fn accept_all(listener: TcpListener, shared: &Arc<Shared>) {
         // Without a descriptor, who has just come would wait for ever. So all connections are cut,
         // and with the listener all those that are not accepted yet. Who would need a thread that
         // is not to be had sees only its own one closed.
-        let Ok(stream) = stream else {
-            return cut(&open.connections);
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue, // it left
+            Err(_) => return cut(&open.connections),
         };
         let (stream, its_own) = (Arc::new(stream), Arc::clone(shared));
         let of_thread = Arc::clone(&stream);

@@ -106,12 +106,12 @@ pub struct Activity {
     pub user: Duration,
     /// Time on a CPU in the kernel, for the program, in steps of 10 ms.
     pub system: Duration,
-    /// Time on a CPU, exactly.
+    /// Time on a CPU. It may lag behind by a millisecond or two: `cpu_time` does not.
     pub on_cpu: Duration,
     /// Time in which they could have run, and others did.
     pub waited: Duration,
-    /// Time in which the host gave the CPUs of this machine to others, in steps of 10 ms. It is
-    /// the same for all threads, and nothing on a machine that is not virtual.
+    /// Time in which the host gave a CPU of this machine to others, the mean of its CPUs. It is the
+    /// same for all threads, and nothing on a machine that is not virtual.
     pub stolen: Duration,
     /// How often one gave its CPU away, since it had to wait for something.
     pub voluntary_switches: u64,
@@ -216,7 +216,7 @@ impl Activity {
     /// The part of the time `wall` that a thread had a CPU. Time in which it could have run and
     /// others did is left out: that is the machine's doing, and not the thread's.
     pub fn part_on_cpu(self, wall: Duration) -> f64 {
-        let own = wall.saturating_sub(self.waited + self.stolen).max(self.on_cpu);
+        let own = wall.saturating_sub(self.waited).max(self.on_cpu);
         if own.is_zero() { 0.0 } else { self.on_cpu.div_duration_f64(own) }
     }
 
@@ -231,12 +231,20 @@ impl Activity {
     }
 }
 
-/// How long the host has given this machine's CPUs to others since its start: the eighth figure of
-/// the line `cpu` of /proc/stat.
+/// How long the host has given a CPU of this machine to others since its start: the eighth figure
+/// of the lines `cpu0`, `cpu1`, … of /proc/stat, on the average.
 fn stolen() -> io::Result<Duration> {
     let stat = read("/proc/stat")?;
-    let figures = stat.lines().next().unwrap_or_default();
-    number(figures.split_whitespace().nth(8), "stat", figures).map(ticks)
+    let is_one = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let of_each: Vec<u64> = stat
+        .lines()
+        .filter(is_one)
+        .map(|line| number(line.split_whitespace().nth(8), "stat", line))
+        .collect::<io::Result<_>>()?;
+    let cpus = u32::try_from(of_each.len().max(1)).unwrap_or(u32::MAX);
+    Ok(ticks(of_each.iter().sum()) / cpus)
 }
 
 /// The text of a file in /proc.
@@ -249,10 +257,18 @@ pub fn read(path: &str) -> io::Result<String> {
 }
 
 fn explained(path: &str, error: &io::Error) -> io::Error {
-    if cfg!(target_os = "linux") {
-        return io::Error::new(error.kind(), format!("{path}: {error}"));
+    /// Files that a kernel may be built without.
+    const OPTIONAL: [&str; 2] = ["/schedstat", "/smaps_rollup"];
+
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    if !cfg!(target_os = "linux") {
+        let reason = format!("it is read from {path}, which Linux has");
+        return io::Error::new(io::ErrorKind::Unsupported, reason);
     }
-    io::Error::new(io::ErrorKind::Unsupported, format!("it is read from {path}, which Linux has"))
+    if is_missing && OPTIONAL.iter().any(|name| path.ends_with(name)) {
+        return io::Error::new(io::ErrorKind::Unsupported, format!("this kernel has no {path}"));
+    }
+    io::Error::new(error.kind(), format!("{path}: {error}"))
 }
 
 fn entries(path: &str) -> io::Result<fs::ReadDir> {
@@ -345,11 +361,10 @@ mod tests {
 
         let slept = Activity { on_cpu: WALL / 4, ..Activity::default() };
         assert_eq!((slept.disturbed(WALL), slept.part_on_cpu(WALL)), (None, 0.25));
-        for kept in [Activity { waited: WALL / 2, ..slept }, Activity { stolen: WALL / 2, ..slept }]
-        {
-            assert!(kept.disturbed(WALL).is_some_and(|reason| reason.contains("busy")));
-            assert_eq!(kept.part_on_cpu(WALL), 0.5);
-        }
+        let waited = Activity { waited: WALL / 2, ..slept };
+        assert!(waited.disturbed(WALL).is_some_and(|reason| reason.contains("busy")));
+        assert_eq!(waited.part_on_cpu(WALL), 0.5);
+        assert!(Activity { stolen: WALL / 2, ..slept }.disturbed(WALL).is_some());
         assert_eq!(Activity::default().part_on_cpu(Duration::ZERO), 0.0);
     }
 }

@@ -14,8 +14,8 @@ pub struct Spent {
     pub wall: Duration,
     /// On a CPU.
     pub on_cpu: Duration,
-    /// Nothing, where the system does not say.
-    did: Option<Activity>,
+    /// What else is known of it. Nothing, where the system does not say.
+    pub did: Option<Activity>,
 }
 
 impl Spent {
@@ -30,7 +30,7 @@ impl Spent {
         let value = work();
         let (wall, on_cpu) = (start.elapsed(), cpu_time::of_thread()?.saturating_sub(before));
         let did = Activity::of_this_thread().ok().zip(did_before);
-        // The clock of CPU time is exact, and what /proc counts may be a tick old.
+        // The clock of CPU time is exact, and what /proc counts may be a millisecond old.
         let did = did.map(|(now, before)| Activity { on_cpu, ..now.since(before) });
         Ok((value, Spent { wall, on_cpu, did }))
     }

@@ -344,23 +344,33 @@ fn each_item_of_the_sources_has_its_row_and_each_row_names_a_program_that_exists
 }
 
 #[test]
-fn each_claim_that_a_program_settles_has_its_row_in_the_errata() {
+fn each_claim_that_a_program_settles_has_a_row_of_the_errata_that_names_the_program() {
     let page = read(root().join("book/text/en/errata.md"));
-    let cells = page.lines().filter_map(|line| line.strip_prefix("| C")?.split('|').next());
-    let listed: Vec<String> = cells.flat_map(|cell| claims(&format!("C{cell}"))).collect();
-    let examples = all_rust_files()
-        .into_iter()
-        .filter(|path| path.components().any(|part| part.as_os_str() == "examples"));
+    let rows: Vec<(Vec<String>, &str)> = page
+        .lines()
+        .filter(|line| line.starts_with("| C"))
+        .map(|line| (claims(line.split('|').nth(1).unwrap_or_default()), line))
+        .collect();
     let mut settled = 0;
-    for path in examples {
+    for path in all_rust_files() {
+        let Some(example) = example_of(&path) else { continue };
         let text = read(&path);
-        // Most stand in the call, and some in a line of their own.
         for claim in text.split('"').flat_map(claims) {
             settled += 1;
-            assert!(listed.contains(&claim), "{}: {claim} has no row", path.display());
+            let named = format!("[`{example}`]");
+            let has_row =
+                rows.iter().any(|(claims, row)| claims.contains(&claim) && row.contains(&named));
+            assert!(has_row, "{}: no row of {claim} names {named}", path.display());
         }
     }
     assert!(settled > 0, "the programs settle claims");
+}
+
+/// The example to which a file belongs: `examples/name.rs`, or `examples/name/…`.
+fn example_of(path: &Path) -> Option<String> {
+    let mut parts = path.components().skip_while(|part| part.as_os_str() != "examples").skip(1);
+    let name = Path::new(parts.next()?.as_os_str()).file_stem()?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 /// The numbers of claims in a text that consists of nothing else: `C01`, or `C01, C02`.

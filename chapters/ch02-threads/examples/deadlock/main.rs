@@ -18,7 +18,7 @@ use std::thread;
 use lab::experiment::{Experiment, Report};
 use watch::{OtherOrder, Watch};
 
-const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "deadlock").with_threads(2);
+const EXPERIMENT: Experiment = Experiment::new("ch02-threads", "deadlock");
 
 struct Account {
     number: usize,
