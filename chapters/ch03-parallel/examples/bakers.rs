@@ -173,9 +173,13 @@ mod tests {
     fn two_bakers_at_two_tables_mix_both_at_once() {
         let _alone = alone();
         let tables = cores::first_and_last().expect("Linux says it");
-        let cakes = two_bakers(Instant::now(), tables).expect("the tables are ours");
-        let judged = Judgement::of(last(cakes) < 2 * MIX + OVEN, || format!("{cakes:?}"));
         let one_core = (tables[0] == tables[1]).then(|| "there is one core".to_owned());
-        judged.unless(one_core.or_else(|| disturbed(cakes))).assert();
+        // A baker may come late to work, which nothing shows: but not each day.
+        let judge = || {
+            let cakes = two_bakers(Instant::now(), tables).expect("the tables are ours");
+            let judged = Judgement::of(last(cakes) < 2 * MIX + OVEN, || format!("{cakes:?}"));
+            judged.unless(one_core.clone().or_else(|| disturbed(cakes)))
+        };
+        Judgement::of_tries(3, judge).assert();
     }
 }

@@ -173,9 +173,13 @@ mod tests {
     #[test]
     fn two_threads_have_more_than_one_core() {
         let _alone = alone();
-        let run = run_small(threads);
-        let judged = Judgement::of(run.cores() > 1.33, || format!("{}", run.cores()));
-        judged.unless(few_cores().or_else(|| run.disturbed())).assert();
+        // A thread may have to wait before it begins to count its time: but not each time.
+        let judge = || {
+            let run = run_small(threads);
+            let judged = Judgement::of(run.cores() > 1.33, || format!("{}", run.cores()));
+            judged.unless(few_cores().or_else(|| run.disturbed()))
+        };
+        Judgement::of_tries(10, judge).assert();
     }
 
     #[test]
