@@ -224,7 +224,7 @@ impl Activity {
     /// `wall`: it could have run, and others did. (That it did not run is no reason. It may have
     /// waited for something, and that may be what is to be found out.)
     pub fn disturbed(self, wall: Duration) -> Option<String> {
-        let kept = self.waited + self.stolen;
+        let kept = (self.waited + self.stolen).min(wall); // it may be read a moment later
         (kept > wall.mul_f64(KEPT_MAX)).then(|| {
             format!("the machine is busy: others had the CPU for {kept:.1?} of {wall:.1?}")
         })
