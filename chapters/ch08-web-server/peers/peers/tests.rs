@@ -2,10 +2,10 @@
 //! are tested by `peers/run --check`, since it takes builds of all of them.
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use reqwest::Url;
 use crate::load::Client;
 use crate::measure::{Route, Seen, Watched};
 use crate::options::{Options, Part};
-use crate::process::{Process, cpu_time, resident};
+use crate::process::{CpuTime, Process, cpu_time, resident};
 use crate::servers::{self, Server};
 use crate::shapes::{self, Verdict};
 use crate::table::{head, line, median, ratios, spread};
@@ -82,17 +82,32 @@ fn a_server_that_tells_no_address_is_an_error() {
     }
 }
 
+/// A process of one thread that has done what `script` does: so no thread ends while it is
+/// measured, as those of other tests would in this process. Its CPU time and its memory.
+fn measured(script: &str) -> (CpuTime, f64) {
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("{script}; echo done; read line")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell is there");
+    let mut output = BufReader::new(child.stdout.take().expect("it was asked for as a pipe"));
+    output.read_line(&mut String::new()).expect("it says when it has done it");
+    let seen = (cpu_time(child.id()), resident(child.id()));
+    drop(child.stdin.take()); // ends it
+    child.wait().expect("it is our child");
+    (seen.0.expect("Linux tells"), seen.1.expect("Linux tells"))
+}
+
 #[test]
 fn what_a_process_computes_and_touches_is_seen() {
-    const TOUCHED: usize = 64 << 20;
+    const TOUCHED: usize = 16 << 20;
 
-    let process = std::process::id();
-    let (cpu, memory) = (cpu_time(process), resident(process));
-    let bytes = vec![1_u8; TOUCHED];
-    let (cpu, memory) = (cpu.expect("Linux tells"), memory.expect("Linux tells"));
-    assert!(resident(process).expect("Linux tells") - memory > 0.9 * TOUCHED as f64);
-    assert!(cpu_time(process).expect("Linux tells").used > cpu.used);
-    drop(bytes);
+    let (cpu, memory) = measured("true");
+    let (more_cpu, more_memory) =
+        measured(&format!("text=$(head -c {TOUCHED} /dev/zero | tr '\\0' x)"));
+    assert!(more_memory - memory > 0.9 * TOUCHED as f64, "{memory} {more_memory}");
+    assert!(more_cpu.used > cpu.used, "{cpu:?} {more_cpu:?}");
 }
 
 #[test]
