@@ -35,7 +35,6 @@ struct Cake {
     spent: Spent,
 }
 
-// ANCHOR: work
 /// Computes until this thread has had a core for that long.
 fn mix() {
     let before = cpu_time::of_thread().unwrap_or_default();
@@ -56,7 +55,6 @@ fn mixed(day: Instant) -> io::Result<Cake> {
     let mixed = day.elapsed();
     Ok(Cake { begun, mixed, ready: mixed, spent })
 }
-// ANCHOR_END: work
 
 // ANCHOR: bakers
 fn cake(day: Instant) -> io::Result<Cake> {

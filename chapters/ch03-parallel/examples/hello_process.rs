@@ -63,7 +63,6 @@ fn hello() -> io::Result<Told> {
 }
 // ANCHOR_END: parent
 
-// ANCHOR: cost
 /// The shortest of some starts, each with its end: what disturbs one makes it longer.
 fn start_of(what: impl Fn() -> io::Result<()>) -> io::Result<Duration> {
     const TIMES: usize = 21;
@@ -87,7 +86,6 @@ fn break_even(start: Duration) -> u32 {
     let takes = |n: &u32| (0..3).map(|_| timed(|| black_box(fib(*n))).1).min();
     (10..90).find(|n| takes(n) > Some(start)).unwrap_or(90)
 }
-// ANCHOR_END: cost
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("a child has a memory of its own, and its start takes about a millisecond")?;

@@ -54,7 +54,6 @@ fn in_one_step() -> usize {
 }
 // ANCHOR_END: lost
 
-// ANCHOR: send
 /// Asks the compiler whether a type may move to another thread. The constant of the type itself
 /// goes before that of the trait, where it exists.
 struct May<T>(PhantomData<T>);
@@ -71,9 +70,7 @@ impl<T> Otherwise for May<T> {}
 
 const RC_MAY_MOVE: bool = May::<Rc<u32>>::MOVE;
 const ARC_MAY_MOVE: bool = May::<Arc<u32>>::MOVE;
-// ANCHOR_END: send
 
-// ANCHOR: cost
 const CLONES: u32 = 200_000;
 const ROUNDS: usize = 9;
 
@@ -104,7 +101,6 @@ fn cost_for_two(counted: &Arc<u32>) -> f64 {
         cost(counted, &both).max(other.join().expect("it does not panic"))
     })
 }
-// ANCHOR_END: cost
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("one of two additions is lost; Arc costs more than Rc, and most for two")?;

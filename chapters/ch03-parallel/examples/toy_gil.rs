@@ -50,7 +50,6 @@ impl Inside {
     }
 }
 
-// ANCHOR: compute
 struct Computed {
     at_once: usize,
     hand_overs: u64,
@@ -76,9 +75,7 @@ fn compute(gil: &Gil, at_least: Duration) -> Computed {
     });
     Computed { at_once: inside.most(), hand_overs: gil.hand_overs() }
 }
-// ANCHOR_END: compute
 
-// ANCHOR: wait
 /// Two threads wait for each other, each in its input or output. Says how many waited at once.
 ///
 /// With the lock held they would do so for ever: so there the wait is only a short sleep.
@@ -103,9 +100,7 @@ fn wait(lets_go: bool) -> usize {
     });
     inside.most()
 }
-// ANCHOR_END: wait
 
-// ANCHOR: late
 /// How late a thread goes on after its answer is there, again and again, while another computes:
 /// with the lock, or without.
 fn late(interval: Option<Duration>, answers: usize) -> Vec<Duration> {
@@ -156,7 +151,6 @@ fn late(interval: Option<Duration>, answers: usize) -> Vec<Duration> {
     server.join().expect("it only answers");
     late
 }
-// ANCHOR_END: late
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();

@@ -77,7 +77,6 @@ struct Waited {
     spent: Spent,
 }
 
-// ANCHOR: measure
 /// Waits in one of the three ways for a byte that another thread writes.
 fn wait(way: fn(&PipeReader) -> io::Result<usize>, wait: Duration) -> io::Result<Waited> {
     let (pipe, mut writer) = io::pipe()?;
@@ -98,7 +97,6 @@ fn wait(way: fn(&PipeReader) -> io::Result<usize>, wait: Duration) -> io::Result
         Ok(Waited { reads: reads?, late: end.saturating_duration_since(written), spent })
     })
 }
-// ANCHOR_END: measure
 
 impl Waited {
     fn takes_a_core(&self) -> Judgement {

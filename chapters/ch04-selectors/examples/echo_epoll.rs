@@ -101,7 +101,6 @@ struct Seen {
 const LISTENER: u64 = 0;
 const CLIENTS: u64 = 1;
 
-// ANCHOR: serve
 /// Serves until the process of the clients has ended.
 fn serve(listener: &TcpListener, clients: &mut ChildStdout) -> io::Result<Seen> {
     let (mut seen, mut told) = (Seen::default(), String::new());
@@ -153,7 +152,6 @@ fn serve(listener: &TcpListener, clients: &mut ChildStdout) -> io::Result<Seen> 
         }
     }
 }
-// ANCHOR_END: serve
 
 /// The process of the clients. Dropped, it is ended.
 struct Clients(Child);
@@ -193,7 +191,6 @@ fn run(count: usize) -> io::Result<Seen> {
     Ok(Seen { on_cpu, took, ..seen })
 }
 
-// ANCHOR: clients
 /// Opens all connections, then sends on all of them, then reads from all of them.
 fn be_the_clients(address: &str) -> io::Result<()> {
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
@@ -227,7 +224,6 @@ fn be_the_clients(address: &str) -> io::Result<()> {
     println!("\n{ECHOED}{echoed}");
     Ok(())
 }
-// ANCHOR_END: clients
 
 /// How many calls an echo took, and whether they are as expected. The waits are not judged: how
 /// many echoes one of them reports depends on who is quicker, the clients or the server.

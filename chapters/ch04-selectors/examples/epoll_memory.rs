@@ -35,7 +35,6 @@ fn mappings() -> io::Result<Vec<String>> {
     Ok(proc::read("/proc/self/maps")?.lines().map(str::to_owned).collect())
 }
 
-// ANCHOR: maps
 struct Maps {
     before: usize,
     /// While epoll watches and reports.
@@ -58,7 +57,6 @@ fn maps() -> io::Result<Maps> {
     let of_epoll = after.iter().filter(|mapping| mapping.contains(&name)).count();
     Ok(Maps { before: before.len(), after: after.len(), name, of_epoll })
 }
-// ANCHOR_END: maps
 
 // ANCHOR: slab
 /// Bytes of the kernel for one watch: a pipe in a list. What else happens on this machine

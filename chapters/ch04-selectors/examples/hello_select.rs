@@ -69,7 +69,6 @@ struct TwoNumbers {
     polled: io::Result<usize>,
 }
 
-// ANCHOR: number
 fn two_numbers(number: usize) -> io::Result<TwoNumbers> {
     limit::raise();
     let (first, writer) = io::pipe()?;
@@ -84,7 +83,6 @@ fn two_numbers(number: usize) -> io::Result<TwoNumbers> {
         polled: Ok(poll(&mut polled, Some(&Timespec::default()))?),
     })
 }
-// ANCHOR_END: number
 
 fn judge(report: &mut Report<'_>) -> io::Result<()> {
     let (claim, unit) = ("C50", "bits in a set of the C library");

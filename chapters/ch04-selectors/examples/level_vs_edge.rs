@@ -29,7 +29,6 @@ const MORE: &[u8] = b"y";
 const KEY: u64 = 7;
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 
-// ANCHOR: ways
 fn by_select(pipe: &PipeReader) -> io::Result<bool> {
     let mut set = FdSet::new();
     set.insert(pipe.as_fd());
@@ -44,7 +43,6 @@ fn by_poll(pipe: &PipeReader) -> io::Result<bool> {
 fn by_epoll(epoll: &mut Epoll) -> io::Result<bool> {
     Ok(epoll.wait(AT_ONCE)? == [KEY])
 }
-// ANCHOR_END: ways
 
 // ANCHOR: count
 /// How often the pipe was reported, and how many bytes were read from it.

@@ -67,7 +67,6 @@ struct Received {
     bytes: usize,
 }
 
-// ANCHOR: receive
 /// Asks for two pages, and reads with a buffer of a size.
 fn two_pages(server: &LateServer, size: usize) -> io::Result<Received> {
     let mut socket = TcpStream::connect(server.address())?;
@@ -91,7 +90,6 @@ fn two_pages(server: &LateServer, size: usize) -> io::Result<Received> {
     }
     Ok(received)
 }
-// ANCHOR_END: receive
 
 /// A server that has not answered by then does not answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -72,7 +72,6 @@ fn is_nonblocking(file: &impl AsFd) -> io::Result<bool> {
     Ok(fcntl_getfl(file)?.contains(OFlags::NONBLOCK))
 }
 
-// ANCHOR: flag
 /// Makes one of two descriptors of an open pipe non-blocking, and returns what the other is.
 fn the_other() -> io::Result<bool> {
     let (one, _writing) = io::pipe()?;
@@ -88,7 +87,6 @@ fn a_file() -> io::Result<(bool, Result<usize, ErrorKind>)> {
     let read = file.read(&mut [0; 16]).map_err(|error| error.kind());
     Ok((is_nonblocking(&file)?, read))
 }
-// ANCHOR_END: flag
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("WouldBlock at once, and what comes later does not come to that buffer")?;

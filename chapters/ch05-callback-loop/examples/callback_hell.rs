@@ -76,7 +76,6 @@ fn forgotten(event_loop: &EventLoop, failing: Failing, done: impl FnOnce(Answer)
 }
 // ANCHOR_END: forgotten
 
-// ANCHOR: run
 /// What `done` was told, if it was called.
 fn told(login: impl FnOnce(&EventLoop, Box<dyn FnOnce(Answer)>)) -> io::Result<Option<Answer>> {
     let (event_loop, told) = (EventLoop::new()?, Rc::new(RefCell::new(None)));
@@ -85,7 +84,6 @@ fn told(login: impl FnOnce(&EventLoop, Box<dyn FnOnce(Answer)>)) -> io::Result<O
     event_loop.run_forever()?; // ends when nothing can happen any more
     Ok(told.take())
 }
-// ANCHOR_END: run
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("straight and nested tell the same, and the forgotten branch nothing")?;

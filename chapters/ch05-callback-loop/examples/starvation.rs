@@ -93,7 +93,6 @@ const RULES: [Rule; 4] = [
 ];
 // ANCHOR_END: rules
 
-// ANCHOR: real
 /// The same on this chapter's loop, with a real byte in a real pipe, written by the fifth callback.
 /// How many callbacks go before its reader?
 fn real() -> io::Result<usize> {
@@ -124,7 +123,6 @@ fn again(event_loop: &EventLoop, calls: Rc<Cell<usize>>, writer: Rc<PipeWriter>)
         event_loop.call_soon(move |event_loop| again(event_loop, calls, writer));
     }
 }
-// ANCHOR_END: real
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects("the more it runs, the fewer waits, and the later the reader")?;

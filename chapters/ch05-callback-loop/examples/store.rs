@@ -18,7 +18,6 @@ use lab::experiment::{Experiment, Report};
 
 const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "store");
 
-// ANCHOR: shop
 /// In half minutes.
 type Time = usize;
 
@@ -52,7 +51,6 @@ struct Shop {
     before_the_window: usize,
     served: usize,
 }
-// ANCHOR_END: shop
 
 impl Shop {
     fn new(policy: Policy, cashiers: usize) -> Shop {
@@ -133,7 +131,6 @@ fn by_ten_minutes(hour: &[Seen]) -> Vec<Seen> {
     tens.map(|ten| Seen { line: longest(ten), ..ten[TEN_MINUTES - 1] }).collect()
 }
 
-// ANCHOR: policies
 const POLICIES: [(&str, Policy, usize); 5] = [
     ("steps aside", Policy::StepAside, 1),
     ("blocks the cashier", Policy::Block, 1),
@@ -141,7 +138,6 @@ const POLICIES: [(&str, Policy, usize); 5] = [
     ("window with 3 places", Policy::Window(3), 1),
     ("window with 1 place", Policy::Window(1), 1),
 ];
-// ANCHOR_END: policies
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     report.expects(

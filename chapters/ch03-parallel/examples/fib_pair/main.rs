@@ -28,7 +28,6 @@ const EXPERIMENT: Experiment = Experiment::new("ch03-parallel", "fib_pair");
 
 const PAIR: Pair = (40, 41);
 
-// ANCHOR: run
 struct Run {
     wall: Duration,
     both: Both,
@@ -58,7 +57,6 @@ impl Run {
         self.both.0.disturbed.clone().or_else(|| self.both.1.disturbed.clone())
     }
 }
-// ANCHOR_END: run
 
 /// fib(n), and how many calls that is.
 fn calls(n: u32) -> u64 {

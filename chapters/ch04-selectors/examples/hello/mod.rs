@@ -43,7 +43,6 @@ impl Told {
     }
 }
 
-// ANCHOR: run
 /// Runs the program until its input has ended. `is_ready` waits: until there is something to read,
 /// but no longer than it is told.
 pub(crate) fn run(
@@ -81,9 +80,7 @@ pub(crate) fn run(
         }
     }
 }
-// ANCHOR_END: run
 
-// ANCHOR: take
 /// Reads what was reported into our own buffer. True at the end of the input.
 fn take(input: &PipeReader, reads: Reads, lines: &mut Lines, told: &mut Told) -> io::Result<bool> {
     loop {
@@ -106,4 +103,3 @@ fn take(input: &PipeReader, reads: Reads, lines: &mut Lines, told: &mut Told) ->
         }
     }
 }
-// ANCHOR_END: take

@@ -7,7 +7,6 @@ use rustix::event::{Timespec, epoll};
 
 use super::*;
 
-// ANCHOR: epoll
 pub(crate) struct Epoll<'fd> {
     list: OwnedFd,
     /// Only because a key is what our interface removes.
@@ -44,7 +43,6 @@ impl<'fd> Selector<'fd> for Epoll<'fd> {
         Ok(sorted(reports.iter().map(|report: &epoll::Event| report.data.u64()).collect()))
     }
 }
-// ANCHOR_END: epoll
 
 pub(crate) const NAME: &str = "epoll";
 

@@ -4,7 +4,6 @@ use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue as List};
 
 use super::*;
 
-// ANCHOR: kqueue
 pub(crate) struct Kqueue<'fd> {
     list: List,
     watched: Watched<'fd>,
@@ -42,7 +41,6 @@ impl<'fd> Selector<'fd> for Kqueue<'fd> {
         Ok(sorted(reports[..count].iter().map(|report| report.udata() as Key).collect()))
     }
 }
-// ANCHOR_END: kqueue
 
 fn nothing() -> KEvent {
     let (filter, flags) = (EventFilter::EVFILT_READ, EvFlags::empty());

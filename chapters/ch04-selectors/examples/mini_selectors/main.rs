@@ -66,7 +66,6 @@ fn sorted(mut keys: Vec<Key>) -> Vec<Key> {
     keys
 }
 
-// ANCHOR: select
 #[derive(Default)]
 struct Select<'fd>(Watched<'fd>);
 
@@ -105,7 +104,6 @@ impl<'fd> Selector<'fd> for Select<'fd> {
         Ok(sorted(ready.map(|(key, _)| *key).collect()))
     }
 }
-// ANCHOR_END: select
 
 // ANCHOR: poll
 #[derive(Default)]
@@ -152,7 +150,6 @@ mod system {
     }
 }
 
-// ANCHOR: all
 /// All that there are, the best one last.
 fn all<'fd>() -> io::Result<[(&'static str, Box<dyn Selector<'fd> + 'fd>); 3]> {
     Ok([
@@ -161,7 +158,6 @@ fn all<'fd>() -> io::Result<[(&'static str, Box<dyn Selector<'fd> + 'fd>); 3]> {
         (system::NAME, system::best()?),
     ])
 }
-// ANCHOR_END: all
 
 /// What a selector reports, and whether it takes a file of the disk.
 #[derive(Debug, PartialEq, Eq)]
@@ -172,7 +168,6 @@ struct Seen {
     takes_a_file: bool,
 }
 
-// ANCHOR: use
 /// The same for each of them, whatever stands behind the interface.
 fn seen<'fd>(
     selector: &mut dyn Selector<'fd>,
@@ -191,7 +186,6 @@ fn seen<'fd>(
     let takes_a_file = selector.register(3, file.as_fd(), Interest::Read).is_ok();
     Ok(Seen { reports: [silent, written, room], takes_a_file })
 }
-// ANCHOR_END: use
 
 /// Tells what is seen of each selector, as soon as it is seen.
 fn each(mut tell: impl FnMut(&str, Seen) -> io::Result<()>) -> io::Result<()> {

@@ -75,7 +75,6 @@ fn by_select(watched: &[OwnedFd], expected: usize) -> io::Result<Option<f64>> {
     cost(expected, one_wait).map(Some)
 }
 
-// ANCHOR: cost
 /// The least that one wait has taken of a CPU, in nanoseconds. What disturbs it makes it longer.
 fn cost(expected: usize, mut wait: impl FnMut() -> io::Result<usize>) -> io::Result<f64> {
     const ROUNDS: usize = 7;
@@ -96,7 +95,6 @@ fn cost(expected: usize, mut wait: impl FnMut() -> io::Result<usize>) -> io::Res
     }
     Ok(least)
 }
-// ANCHOR_END: cost
 
 /// What poll(2) says of an array that is longer than the limit on descriptors. `None`: the limit is
 /// too high for such an array.

@@ -6,7 +6,6 @@ use std::io::PipeReader;
 use std::rc::Rc;
 use std::time::Duration;
 
-// ANCHOR: coroutine
 /// Why a coroutine stops.
 pub(crate) enum Step {
     Await(Future),
@@ -33,7 +32,6 @@ pub(crate) struct Task {
     steps: RefCell<Steps>,
     pub(crate) future: Future,
 }
-// ANCHOR_END: coroutine
 
 impl Future {
     pub(crate) fn outcome(&self) -> Option<Outcome> {

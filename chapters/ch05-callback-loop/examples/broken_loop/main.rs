@@ -62,7 +62,6 @@ fn done() -> Step {
     Step::Await(future)
 }
 
-// ANCHOR: questions
 type Question = (&'static str, Given, fn(&dyn Loop) -> Result<bool, Raised>);
 
 /// Which of the undefined names a reader has put in, to get as far as this question.
@@ -125,7 +124,6 @@ fn awaited(event_loop: &dyn Loop, future: Future) -> Result<bool, Raised> {
     event_loop.run_until_complete(main)?;
     Ok(flag.get())
 }
-// ANCHOR_END: questions
 
 fn ours() -> io::Result<Ours> {
     Ok(Ours(Rc::new(EventLoop::new()?)))

@@ -22,7 +22,6 @@ use seed::{OnTime, Ours, Raised, SeedLoop};
 
 const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "seed_callback_loop");
 
-// ANCHOR: program
 fn on_stdin_input(seed: &SeedLoop, line: &str) -> Raised {
     if line == "exit" {
         seed.running.set(false);
@@ -37,7 +36,6 @@ fn print_hello(seed: &SeedLoop) -> Raised {
     seed.say(format!("{:.1} - Hello world!", seed.time()));
     seed.add_timer(3.0, print_hello)
 }
-// ANCHOR_END: program
 
 /// For the same time as a hello.
 fn print_once(seed: &SeedLoop) -> Raised {
@@ -53,7 +51,6 @@ fn f(x: String) -> impl Fn() -> String {
 }
 // ANCHOR_END: f
 
-// ANCHOR: run
 struct Ended {
     said: Vec<String>,
     how: Raised,
@@ -76,9 +73,7 @@ fn run(input: &str, is_closed: bool, timers: &[OnTime], turns_max: u64, time: Cl
     let how = added.and_then(|()| seed.run_forever());
     Ended { said: seed.ours.said.take(), how, turns: seed.ours.turns.get().min(turns_max) }
 }
-// ANCHOR_END: run
 
-// ANCHOR: clocks
 type Clock = fn(u64) -> f64;
 
 /// A turn takes 0.7 s.
@@ -94,7 +89,6 @@ fn clock_set_back(turn: u64) -> f64 {
 
 /// So many turns are a minute.
 const MINUTE: u64 = 85;
-// ANCHOR_END: clocks
 
 fn measure(report: &mut Report<'_>) -> io::Result<()> {
     const TURNS: u64 = 10_000;

@@ -34,7 +34,6 @@ impl Timers for List {
 }
 // ANCHOR_END: list
 
-// ANCHOR: heap
 #[derive(Default)]
 pub(crate) struct Heap(BinaryHeap<Reverse<(Time, Key)>>);
 
@@ -49,7 +48,6 @@ impl Timers for Heap {
         }
     }
 }
-// ANCHOR_END: heap
 
 // ANCHOR: wheel
 const SLOTS: usize = 4096;

@@ -22,7 +22,6 @@ use lab::experiment::{Experiment, Judgement, Report};
 
 const EXPERIMENT: Experiment = Experiment::new("ch05-callback-loop", "timers");
 
-// ANCHOR: cost
 /// Timers are set for some time up to this: 100,000 of them for the next minute. So with any number
 /// the same number is due in a millisecond.
 fn horizon(number: u64) -> Time {
@@ -59,7 +58,6 @@ fn cost<T: Timers>(number: u64, turns: Time) -> (Duration, Vec<Key>) {
     let each = u32::try_from(all.len().max(1)).unwrap_or(u32::MAX);
     ((on_cpu() - start) / each, black_box(all))
 }
-// ANCHOR_END: cost
 
 /// The least of three runs, in µs: what disturbs one makes it longer.
 fn least<T: Timers>(number: u64, turns: Time) -> f64 {
@@ -67,7 +65,6 @@ fn least<T: Timers>(number: u64, turns: Time) -> f64 {
     runs.min().unwrap_or_default().as_secs_f64() * 1e6
 }
 
-// ANCHOR: descriptors
 /// How many descriptors 1,000 timers add to a loop.
 fn descriptors() -> io::Result<usize> {
     let event_loop = EventLoop::new()?;
@@ -77,7 +74,6 @@ fn descriptors() -> io::Result<usize> {
     }
     Ok(lab::proc::descriptors()?.saturating_sub(before))
 }
-// ANCHOR_END: descriptors
 
 /// So many milliseconds are measured.
 const TURNS: Time = 1500;
